@@ -1,0 +1,214 @@
+"""Grants in the tongue of iptables: one spec per rule. Pure.
+
+For each grant a filter rule, with masquerading a nat rule, and once per subnet and uplink a rule for the replies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from dmsfw.model import ID_LENGTH, Grant, PortRange, Ports, Subnet
+
+Version = Literal[4, 6]
+TableName = Literal["filter", "nat"]
+
+OWNER = "dmsfw:"
+"""What the comment of every rule of ours begins with."""
+
+OWNED_COMMENT = re.compile(rf"{OWNER}([0-9a-f]{{{ID_LENGTH}}})(?: |$)")
+"""A comment that makes a rule ours wherever it stands."""
+
+MULTIPORT_SLOTS = 15
+"""Ports that one multiport match holds (XT_MULTI_PORTS); a range takes two."""
+
+COMMENT_BYTES = 255
+"""Longest comment (XT_MAX_COMMENT_LEN is 256 with its NUL); python-iptables cuts the rest in silence."""
+
+NOT_IN_COMMENTS = re.compile(r"[^A-Za-z0-9_.:@/ -]+")
+"""Quotes corrupt a comment, a newline breaks iptables-save: only these characters pass unchanged."""
+
+UNIQUE_LOCAL = "fc00::/7"
+"""The IPv6 addresses that are masqueraded (RFC 4193); a global prefix is routed."""
+
+
+class TableKey(NamedTuple):
+    """One table of one address family, in the order in which tables are opened: nat before filter."""
+
+    version: Version
+    name: TableName
+
+    @property
+    def command(self) -> str:
+        """The program that a person would type for it."""
+        return "iptables" if self.version == 4 else "ip6tables"  # noqa: PLR2004 - an address family
+
+    @property
+    def builtin(self) -> str:
+        """The kernel's chain that our hook stands in."""
+        return "FORWARD" if self.name == "filter" else "POSTROUTING"
+
+    @property
+    def own(self) -> str:
+        """Our chain."""
+        return f"DMSFW-{self.builtin}"
+
+
+TABLES: tuple[TableKey, ...] = (
+    TableKey(4, "nat"),
+    TableKey(4, "filter"),
+    TableKey(6, "nat"),
+    TableKey(6, "filter"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """One rule. An empty or missing field does not restrict. `states` in the order in which iptables shows them."""
+
+    version: Version
+    table: TableName
+    chain: str
+    target: str
+    in_device: str = ""
+    out_device: str = ""
+    source: Subnet | None = None
+    destination: Subnet | None = None
+    proto: str = ""
+    ports: Ports = ()
+    multiport: bool = False
+    states: tuple[str, ...] = ()
+    comment: str = ""
+
+    @property
+    def key(self) -> TableKey:
+        """The table that it belongs to."""
+        return TableKey(self.version, self.table)
+
+    @property
+    def text(self) -> str:
+        """The rule as `iptables-save` shows it, without counters."""
+        return " ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        yield f"-A {self.chain}"
+        for flag, value in (("-s", self.source), ("-d", self.destination)):
+            if value is not None:
+                yield f"{flag} {value}"
+        for flag, name in (("-i", self.in_device), ("-o", self.out_device), ("-p", self.proto)):
+            if name:
+                yield f"{flag} {name}"
+        yield from self._match_words()
+        yield f"-j {self.target}"
+
+    def _match_words(self) -> Iterator[str]:
+        if self.ports:
+            match, flag = ("multiport", "--dports") if self.multiport else (self.proto, "--dport")
+            yield f"-m {match} {flag} {dports(self.ports)}"
+        if self.states:
+            yield f"-m conntrack --ctstate {','.join(self.states)}"
+        if self.comment:
+            quoted = f'"{self.comment}"' if " " in self.comment else self.comment
+            yield f"-m comment --comment {quoted}"
+
+
+def dports(ports: Ports) -> str:
+    """Write ports as iptables does: `465,1000:2000`."""
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ports)
+
+
+def comment(identity: str, why: str) -> str:
+    """The comment of a rule of ours: whose it is, which one, and why it is there, in characters that survive."""
+    return f"{OWNER}{identity} {NOT_IN_COMMENTS.sub(' ', why)}".strip()[:COMMENT_BYTES].rstrip()
+
+
+def hook(key: TableKey) -> RuleSpec:
+    """The one rule in a chain of the kernel's that leads to ours."""
+    spec = RuleSpec(key.version, key.name, key.builtin, key.own)
+    return _named(spec, "networks of Docker")
+
+
+def render(grants: Iterable[Grant]) -> dict[TableKey, tuple[RuleSpec, ...]]:
+    """Every rule that the grants ask for, by table, without hooks. Tables in which nothing is due are empty."""
+    rules: dict[TableKey, dict[RuleSpec, None]] = {key: {} for key in TABLES}
+    for grant in grants:
+        for spec in _rules(grant):
+            rules[spec.key][spec] = None
+    return {key: tuple(specs) for key, specs in rules.items()}
+
+
+def _rules(grant: Grant) -> Iterator[RuleSpec]:
+    version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
+    why = " / ".join(grant.whys)
+    for ports in _slots(grant.ports):
+        multiport = len(ports) > 1 or (bool(ports) and grant.proto == "sctp")
+        traffic = RuleSpec(
+            version,
+            "filter",
+            "DMSFW-FORWARD",
+            "ACCEPT",
+            out_device=grant.uplink,
+            source=grant.subnet,
+            destination=grant.destination,
+            proto=_proto(grant, version),
+            ports=ports,
+            multiport=multiport,
+            comment=comment(grant.id, why),
+        )
+        yield replace(traffic, in_device=grant.bridge, states=("NEW", "RELATED", "ESTABLISHED"))
+        if _masqueraded(grant):
+            yield replace(traffic, table="nat", chain="DMSFW-POSTROUTING", target="MASQUERADE")
+    yield _replies(grant, version)
+
+
+def _replies(grant: Grant, version: Version) -> RuleSpec:
+    spec = RuleSpec(
+        version,
+        "filter",
+        "DMSFW-FORWARD",
+        "ACCEPT",
+        in_device=grant.uplink,
+        out_device=grant.bridge,
+        destination=grant.subnet,
+        states=("RELATED", "ESTABLISHED"),
+    )
+    return _named(spec, f"replies to {grant.network}")
+
+
+def _named(spec: RuleSpec, why: str) -> RuleSpec:
+    identity = hashlib.sha256(spec.text.encode()).hexdigest()[:ID_LENGTH]
+    return replace(spec, comment=comment(identity, why))
+
+
+def _proto(grant: Grant, version: Version) -> str:
+    if grant.proto == "all":
+        return ""
+    return "ipv6-icmp" if grant.proto == "icmp" and version == 6 else grant.proto  # noqa: PLR2004
+
+
+def _masqueraded(grant: Grant) -> bool:
+    if not grant.masquerade:
+        return False
+    return grant.subnet.version == 4 or _is_unique_local(grant.subnet)  # noqa: PLR2004 - an address family
+
+
+def _is_unique_local(subnet: Subnet) -> bool:
+    return subnet.version == 6 and subnet.network_address.packed[0] & 0xFE == 0xFC and subnet.prefixlen >= 7  # noqa: PLR2004
+
+
+def _slots(ports: Ports) -> Iterator[Ports]:
+    """Cut ports into groups that one multiport match can hold. No ports at all is one group of none."""
+    group: list[PortRange] = []
+    for port in ports:
+        if _taken((*group, port)) > MULTIPORT_SLOTS:
+            yield tuple(group)
+            group = []
+        group.append(port)
+    yield tuple(group)
+
+
+def _taken(ports: Sequence[PortRange]) -> int:
+    return sum(1 if first == last else 2 for first, last in ports)

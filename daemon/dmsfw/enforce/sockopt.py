@@ -1,0 +1,114 @@
+"""What the kernel tells about its tables through getsockopt: how large one is, and all of its bytes.
+
+Python's own getsockopt cannot pass a request in, so libc's is called. Needs CAP_NET_ADMIN. Asking about a table makes
+it where it was not: ask `exists` first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from dmsfw.enforce.blob import Blob
+from dmsfw.enforce.render import TableKey
+from dmsfw.errors import TableChanged, TableRefused
+
+GET_INFO, GET_ENTRIES = 64, 65
+"""IPT_BASE_CTL, and the one after it; the same numbers for IPv6."""
+
+INFO = struct.Struct("=32sI5I5III")
+"""struct ipt_getinfo: name, valid hooks, hook offsets, policy offsets, number of entries, size in bytes."""
+
+ENTRIES_HEAD = 40
+"""struct ipt_get_entries: name[32], size, and padding before the entries, which are aligned to 8 bytes."""
+
+HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+"""The built-in chains by their number (NF_INET_*)."""
+
+NAMES = {4: Path("/proc/net/ip_tables_names"), 6: Path("/proc/net/ip6_tables_names")}
+LEVELS = {4: (socket.AF_INET, socket.SOL_IP), 6: (socket.AF_INET6, socket.IPPROTO_IPV6)}
+
+ATTEMPTS = 5
+"""Reads of a table that keeps growing between the question for its size and the one for its bytes."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Info(NamedTuple):
+    """Where the built-in chains begin, and how large the table is."""
+
+    hooks: dict[str, int]
+    entries: int
+    size: int
+
+
+def exists(key: TableKey) -> bool:
+    """Tell whether the kernel has the table in this network namespace."""
+    try:
+        return key.name in NAMES[key.version].read_text().split()
+    except FileNotFoundError:
+        return False
+    except PermissionError as error:
+        raise TableRefused("not permitted to read the firewall's tables: run dmsfw as root") from error
+
+
+def info(key: TableKey) -> Info:
+    """The table's size (4 us, whatever the size). Raises: TableRefused."""
+    with _socket(key) as sock:
+        return _info(key, sock)
+
+
+def read(key: TableKey) -> Blob:
+    """The whole table at one moment. Raises: TableRefused; TableChanged when it keeps changing its size."""
+    with _socket(key) as sock:
+        for _ in range(ATTEMPTS):
+            size = _info(key, sock)
+            head = struct.pack("=32sI4x", key.name.encode(), size.size)
+            try:
+                raw = _getsockopt(key, sock, GET_ENTRIES, head, ENTRIES_HEAD + size.size)
+            except BlockingIOError:
+                continue
+            return Blob(key.version, raw[ENTRIES_HEAD:], size.hooks)
+    raise TableChanged(f"{key.command} table {key.name} changes its size all the time")
+
+
+def _info(key: TableKey, sock: socket.socket) -> Info:
+    raw = _getsockopt(key, sock, GET_INFO, key.name.encode(), INFO.size)
+    _, valid, *offsets, entries, size = INFO.unpack(raw)
+    hooks = {name: offsets[number] for number, name in enumerate(HOOKS) if valid & 1 << number}
+    return Info(hooks, entries, size)
+
+
+def _socket(key: TableKey) -> socket.socket:
+    try:
+        return socket.socket(LEVELS[key.version][0], socket.SOCK_RAW, socket.IPPROTO_RAW)
+    except PermissionError as error:
+        raise TableRefused("not permitted to read the firewall: run dmsfw as root") from error
+    except OSError as error:
+        raise TableRefused(f"{key.command} cannot be used here: {os.strerror(error.errno or 0)}") from error
+
+
+def _getsockopt(key: TableKey, sock: socket.socket, option: int, request: bytes, size: int) -> bytes:
+    """Raises: BlockingIOError when the table has another size now (EAGAIN); TableRefused."""
+    buffer = ctypes.create_string_buffer(request, size)
+    length = ctypes.c_uint32(size)
+    if _libc.getsockopt(sock.fileno(), LEVELS[key.version][1], option, buffer, ctypes.byref(length)) == 0:
+        return buffer.raw[: length.value]
+    code = ctypes.get_errno()
+    if code == errno.EAGAIN:
+        raise BlockingIOError(code, os.strerror(code))
+    raise TableRefused(refusal(key, os.strerror(code)))
+
+
+def refusal(key: TableKey, reason: str) -> str:
+    """One line for a table that the kernel does not give, with what to do about it."""
+    package = {4: {"filter": "iptables", "nat": "kmod-ipt-nat"}, 6: {"filter": "ip6tables", "nat": "kmod-ipt-nat6"}}
+    return (
+        f"{key.command} table {key.name}: {reason} "
+        f"(is its kernel module there? on OpenWrt: opkg install {package[key.version][key.name]})"
+    )
