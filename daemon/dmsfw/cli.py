@@ -1,0 +1,97 @@
+"""The command line: arguments become one command, errors become one line that says what to do.
+
+Exit codes: 0 done (status: in sync); 1 it failed, or status is anything else that runs; 2 plan would change something;
+3 status: not running; 64 the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dmsfw import __version__, commands
+from dmsfw.config import option_table
+from dmsfw.errors import DmsfwError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 64
+"""EX_USAGE of sysexits.h; argparse's own 2 means something here."""
+
+EPILOG = (
+    "exit codes: 0 done, or in sync; 1 failed, or not in sync; 2 plan: changes are due; 3 status: not running; "
+    "64 wrong usage"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose exit code for wrong usage is 64."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line, with where to look."""
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Errors are one line each on stderr, never a traceback."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except DmsfwError as error:
+        for line in str(error).splitlines():
+            print(f"dmsfw: {line}", file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader has gone, as `head` does: what it wanted it has. Python must not complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    else:
+        return code
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="dmsfw",
+        description="Keeps the firewall of a router in step with Docker's networks.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"dmsfw {__version__}")
+    parser.add_argument("--config", type=Path, default=Path("/etc/config/dmsfw"), metavar="FILE", help="%(default)s")
+    parser.add_argument("--run-dir", type=Path, default=Path("/var/run/dmsfw"), metavar="DIR", help="%(default)s")
+    children = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add(children, "run", commands.run, "the daemon, in the foreground")
+    _with_wait(_add(children, "apply", commands.apply, "one pass, then exit"))
+    _with_json(_add(children, "plan", commands.plan, "what a pass would change; 0 nothing, 2 something"))
+    _with_json(_add(children, "status", commands.status, "how things stand"))
+    _with_wait(_add(children, "clean", commands.clean, "remove every rule and chain of dmsfw"))
+    check = _add(children, "check", commands.check, "the configuration, its problems and what to think of")
+    check.formatter_class = argparse.RawDescriptionHelpFormatter
+    check.epilog = option_table()
+    return parser
+
+
+def _add(
+    children: argparse._SubParsersAction[Parser],
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    summary: str,
+) -> Parser:
+    child = children.add_parser(name, help=summary, description=summary, epilog=EPILOG)
+    child.set_defaults(command=command)
+    return child
+
+
+def _with_wait(parser: Parser) -> None:
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for a daemon to end (%(default)s)"
+    )
+
+
+def _with_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")

@@ -1,0 +1,248 @@
+"""The daemon: wait for a wake, run a pass, say what changed, outlive whatever goes wrong.
+
+1. A wake-up carries no news, only "look again"; it is cleared before the pass, so that one during a pass earns another.
+2. Passes are paced, so that a storm neither floods the kernel nor starves its last change.
+3. Without any event: once a second a cheap look whether somebody wrote to the tables, every `COMPARE_S` a whole pass,
+   every `resync_interval` a whole reading of the sources.
+4. A pass that fails is tried again, ever more seldom, and at once after a wake.
+5. SIGTERM ends it within a second and leaves the rules; SIGHUP reads the configuration and everything else again.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from dmsfw.chronicle import Chronicle
+from dmsfw.config import Loaded, load
+from dmsfw.decide.pace import Pace
+from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
+from dmsfw.model import Detour, Settings, Snapshot
+from dmsfw.observe.backoff import Backoff
+from dmsfw.observe.world import SourceHealth
+from dmsfw.reconciler import Enforcer, Outcome, World, reconcile
+from dmsfw.wake import Wake
+
+LOOK_S = 1.0
+"""Seconds between looks for writers that nothing else tells of: 4 us a table, 0.1 ms where it is compared."""
+
+COMPARE_S = 30.0
+"""Seconds between whole passes without any event: what a look at a large table cannot see."""
+
+CONFIG_TRIGGERS = frozenset({"config", "signal"})
+
+log = structlog.get_logger()
+
+
+class ObservedWorld(World, Protocol):
+    """What the daemon needs of the world beside its snapshot."""
+
+    def start(self) -> None:
+        """Begin to observe."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Take other settings."""
+
+    def poke_all(self, trigger: str) -> None:
+        """Have every source read again."""
+
+    def health(self) -> tuple[SourceHealth, ...]:
+        """How the sources do."""
+
+    def detours(self) -> tuple[Detour, ...]:
+        """Containers that leave by another network."""
+
+
+class WatchfulEnforcer(Enforcer, Protocol):
+    """A firewall that can tell whether somebody else wrote to it."""
+
+    def changed(self) -> bool:
+        """Tell whether somebody wrote since the last pass. Raises: EnforceError."""
+
+
+@dataclass(slots=True)
+class Clockwork:
+    """When something is due without any event. Monotonic seconds."""
+
+    look_at: float = 0.0
+    compare_at: float = 0.0
+    resync_at: float = 0.0
+    retry_at: float = float("inf")
+    serve_at: float = float("inf")
+
+    @property
+    def next_at(self) -> float:
+        """The earliest of them."""
+        return min(self.look_at, self.compare_at, self.resync_at, self.retry_at, self.serve_at)
+
+
+@dataclass
+class Daemon:
+    """Runs in the main thread, which alone writes to the firewall."""
+
+    config: Path
+    settings: Settings
+    world: ObservedWorld
+    enforcer: WatchfulEnforcer
+    wake: Wake
+    chronicle: Chronicle
+    apply_log_settings: Callable[[Settings], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    stopping: bool = False
+    _pace: Pace = field(default_factory=Pace)
+    _backoff: Backoff = field(default_factory=Backoff)
+    _due: Clockwork = field(default_factory=Clockwork)
+    _pending: set[str] = field(default_factory=set)
+    _last: Outcome | None = None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        self._catch_signals()
+        self._schedule(self.clock())
+        self.world.start()
+        self.wake.set("start")
+        try:
+            while not self.stopping:
+                self.turn()
+        finally:
+            self.world.stop()
+        log.info("stopped", rules="left in place")
+
+    def turn(self) -> None:
+        """Wait until something is due, and do it."""
+        self.wake.wait(self._due.next_at - self.clock())
+        now = self.clock()
+        self._collect(now)
+        if self._pending and now >= self._due.serve_at and not self.stopping:
+            self._serve(now)
+
+    def stop(self) -> None:
+        """End after the pass that runs now. May be called in a signal handler."""
+        self.stopping = True
+        self.wake.set("stop")
+
+    def _catch_signals(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        signal.signal(signal.SIGINT, lambda *_: self.stop())
+        signal.signal(signal.SIGHUP, lambda *_: self.wake.set("signal"))
+
+    def _schedule(self, now: float) -> None:
+        """Set the next look, compare and resync from now."""
+        self._due.look_at, self._due.compare_at = now + LOOK_S, now + COMPARE_S
+        self._due.resync_at = now + self.settings.resync_s
+
+    def _collect(self, now: float) -> None:
+        """Gather why a pass is due, and when it may begin."""
+        self._pending |= self.wake.take() | self._timed(now)
+        if self._pending:
+            self._due.serve_at = min(self._due.serve_at, now + self._pace.delay(now))
+
+    def _timed(self, now: float) -> set[str]:
+        triggers = set()
+        if now >= self._due.look_at:
+            self._due.look_at = now + LOOK_S
+            if self._somebody_wrote():
+                triggers.add("tables")
+        if now >= self._due.compare_at:
+            self._due.compare_at = now + COMPARE_S
+            triggers.add("timer")
+        if now >= self._due.resync_at:
+            self._due.resync_at = now + self.settings.resync_s
+            self.world.poke_all("timer")
+            triggers.add("timer")
+        if now >= self._due.retry_at:
+            triggers.add("retry")
+        return triggers
+
+    def _somebody_wrote(self) -> bool:
+        if self._last is None:
+            return False
+        try:
+            return self.enforcer.changed()
+        except EnforceError:
+            return True
+
+    def _serve(self, now: float) -> None:
+        """Clear what is pending, then pass: a wake from here on earns another pass."""
+        triggers = frozenset(self._pending)
+        self._pending.clear()
+        self._due.serve_at = self._due.retry_at = float("inf")
+        self._pace.spend(now)
+        if triggers & CONFIG_TRIGGERS:
+            self._reload(triggers)
+        self._pass(triggers, now)
+
+    def _reload(self, triggers: frozenset[str]) -> None:
+        try:
+            loaded = load(self.config)
+        except SettingsError as error:
+            self.chronicle.config_broken(error)
+            return
+        self._take(loaded)
+        if "signal" in triggers:
+            self.world.poke_all("signal")
+
+    def _take(self, loaded: Loaded) -> None:
+        changed = loaded.settings != self.settings
+        self.settings = loaded.settings
+        self.chronicle.config_taken(loaded, changed=changed)
+        if changed:
+            self.apply_log_settings(loaded.settings)
+            self.world.reconfigure(loaded.settings)
+            self._due.resync_at = min(self._due.resync_at, self.clock() + loaded.settings.resync_s)
+
+    def _pass(self, triggers: frozenset[str], began: float) -> None:
+        outcome = self._reconciled()
+        if outcome is not None:
+            self._backoff.reset()
+            self.chronicle.passed(self._last, outcome, triggers)
+            self._last = outcome
+        self.chronicle.write_status(
+            outcome or self._last,
+            self.settings,
+            self.world,
+            triggers=triggers,
+            duration_s=self.clock() - began,
+            done=outcome is not None,
+        )
+
+    def _reconciled(self) -> Outcome | None:
+        """Run a pass; None when it could not be done, which is noted and tried again."""
+        try:
+            return reconcile(self._seen_world(), self.enforcer)
+        except DmsfwError as error:
+            self._failed(error)
+        except Exception as error:
+            log.exception("unexpected error")
+            self._failed(EnforceError(f"{type(error).__name__}: {error}"))
+        return None
+
+    def _seen_world(self) -> World:
+        """Switched off, nothing needs to be known: the rules go even while Docker is away."""
+        return self.world if self.settings.enabled else _Nothing(self.settings)
+
+    def _failed(self, error: DmsfwError) -> None:
+        """A source that was never read pokes us when it is; anything else is tried again."""
+        self.chronicle.failed(error, stopping=self.stopping)
+        if not isinstance(error, NeverRead):
+            self._due.retry_at = self.clock() + self._backoff.next_s()
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """The world while dmsfw is switched off."""
+
+    settings: Settings
+
+    def snapshot(self) -> Snapshot:
+        """Nobody, nowhere."""
+        return Snapshot(self.settings)
