@@ -1,0 +1,11 @@
+"""The configuration: UCI files in, `Settings` out, or all that is wrong with them at once.
+
+files (bytes) -> words -> commands -> uci (sections) -> section (typed options) -> load (Settings); `advice` looks at
+the result.
+"""
+
+from dmsfw.config.advice import advice
+from dmsfw.config.load import Loaded, load
+from dmsfw.config.options import option_table
+
+__all__ = ["Loaded", "advice", "load", "option_table"]
