@@ -1,0 +1,38 @@
+# Everything runs as root on Debian 12 or 13, in namespaces and folders of its own, and leaves nothing behind.
+
+.PHONY: help demo test lint unit contract e2e lab lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo:  ## the field case on a terminal, every line measured as it runs
+	@tests/lab/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.demo
+
+test:  ## all tests: lint, types, unit, contract, end to end
+	@tests/run
+
+lint:  ## ruff, mypy, import contracts, shellcheck
+	@tests/lint
+
+unit:  ## the quick tests, on one Python
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. .venv/py$$version/bin/python -m pytest -q tests/unit
+
+contract:  ## the fake and the real kernel, in namespaces, on one Python
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. tests/contract/run .venv/py$$version/bin/python -m pytest -q tests/contract
+
+e2e:  ## a real Docker Engine, real iptables, real connections
+	@tests/lab/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. .venv/py$$version/bin/python -m pytest -q tests/e2e
+
+lab:  ## a shell in the lab: the field case's router with Docker, until you leave it
+	@tests/lab/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.lab
+
+lock:  ## write requirements.txt anew from pyproject.toml
+	@version=$$(tests/environments --first) && .venv/py$$version/bin/pip install -q uv && .venv/py$$version/bin/uv pip compile -q \
+		--universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --group dev pyproject.toml -o requirements.txt
+
+clean:  ## remove environments, downloads and caches
+	rm -rf .venv .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The field case, told on a terminal: `make demo`. Every line is measured as it runs."""
