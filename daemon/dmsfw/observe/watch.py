@@ -1,0 +1,128 @@
+"""One thread that listens to the kernel: inotify and netlink in one poll, without a timer while everything is there."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from dmsfw.observe.files import FileWatch, WatchRule
+from dmsfw.observe.netlink import Netlink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RETRY_S = 5.0
+"""How often a folder that is not there is looked for."""
+
+REST_S = 0.02
+"""Netlink is not listened to for so long after news: a reading settles as long. A storm costs 50 wake-ups a second."""
+
+STOP_S = 0.4
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Watch:
+    """Calls the rules' callbacks, and `on_netlink` for news of links and routes, in a thread of its own.
+
+    What the kernel does not give is logged once and gone without: the timers are left then.
+    """
+
+    def __init__(self, rules: Sequence[WatchRule], on_netlink: Callable[[], None]) -> None:
+        self._files = _or_none("files are not watched", partial(FileWatch, rules))
+        self._netlink = _or_none("links and routes are not watched", Netlink)
+        self._on_netlink = on_netlink
+        self._end, self._ender = os.pipe()
+        self._poll = select.poll()
+        self._netlink_rests_until: float | None = None
+        self._thread = threading.Thread(target=self._run, name="dmsfw watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        for source in (self._end, self._files, self._netlink):
+            if source is not None:
+                self._poll.register(source, select.POLLIN)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close what it listened to."""
+        if self._thread.is_alive():
+            os.write(self._ender, b".")
+            if self._thread is not threading.current_thread():
+                self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        try:
+            while self._once():
+                pass
+        finally:
+            self._close()
+
+    def _once(self) -> bool:
+        """Serve what is ready; False when it is time to end."""
+        ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
+        if self._end in ready:
+            return False
+        if self._files is not None:
+            self._serve_files(self._files, ready)
+        if self._netlink is not None:
+            self._serve_netlink(self._netlink, ready)
+        return True
+
+    def _timeout_ms(self) -> int | None:
+        waits = []
+        if self._netlink_rests_until is not None:
+            waits.append(max(0.0, self._netlink_rests_until - time.monotonic()))
+        if self._files is not None and self._files.incomplete:
+            waits.append(RETRY_S)
+        return int(min(waits) * 1000) + 1 if waits else None
+
+    def _serve_files(self, files: FileWatch, ready: set[int]) -> None:
+        if files.fileno() in ready:
+            files.drain()
+        if files.incomplete:
+            files.arm()
+            files.call()
+
+    def _serve_netlink(self, netlink: Netlink, ready: set[int]) -> None:
+        now = time.monotonic()
+        if netlink.fileno() in ready:
+            self._hear_netlink(netlink, now)
+        elif self._netlink_rests_until is not None and now >= self._netlink_rests_until:
+            self._netlink_rests_until = None
+            self._poll.register(netlink, select.POLLIN)
+
+    def _hear_netlink(self, netlink: Netlink, now: float) -> None:
+        self._poll.unregister(netlink)
+        self._netlink_rests_until = now + REST_S
+        try:
+            heard = netlink.drain()
+        except OSError as error:
+            log.warning("links and routes are not watched", error=error.strerror)
+            self._netlink, self._netlink_rests_until = None, None
+            netlink.close()
+            heard = True
+        if heard:
+            self._on_netlink()
+
+    def _close(self) -> None:
+        for source in (self._files, self._netlink):
+            if source is not None:
+                source.close()
+        os.close(self._end)
+        os.close(self._ender)
+
+
+def _or_none(without: str, make: Callable[[], T]) -> T | None:
+    try:
+        return make()
+    except OSError as error:
+        log.warning(without, error=error.strerror or str(error))
+        return None
