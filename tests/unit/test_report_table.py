@@ -104,7 +104,7 @@ def test_a_quiet_status_is_short() -> None:
     )
     assert render(quiet) == (
         "dmsfw 0.1.0 (pid 1): in sync\n\nNetworks that no policy selects\n  a, b\n\n"
-        "Last pass: none yet\nPasses: 0, one at least every 60 s; rules due: 0\n"
+        "Last pass: none yet\nPasses: 0; everything is read anew at least every 60 s; rules due: 0\n"
     )
 
 
@@ -114,7 +114,7 @@ def test_a_status_without_anything_is_its_state_and_its_foot() -> None:
         "  it is not running",
         "",
         "Last pass: none yet",
-        "Passes: 0, one at least every 60 s; rules due: 0",
+        "Passes: 0; everything is read anew at least every 60 s; rules due: 0",
     ]
 
 

@@ -46,8 +46,10 @@ def commands_to_name_the_uplink(uplinks: Uplinks) -> tuple[str, ...]:
 
     By its interface where one is known (`uplink`), else by its device.
     """
-    known = (*uplinks.others, *uplinks.chosen)
-    by_device = {uplink.device: uplink.interface for uplink in known if _NAMED.fullmatch(uplink.interface)}
+    by_device: dict[str, str] = {}
+    for uplink in (*uplinks.chosen, *uplinks.others):
+        if _NAMED.fullmatch(uplink.interface):  # the first one that has the device: `wan`, not the `wan_6` over it
+            by_device.setdefault(uplink.device, uplink.interface)
     return tuple(
         f"uci add_list dmsfw.main.{_uplink_option(device, by_device)}; uci commit dmsfw"
         for device in uplinks.default_devices

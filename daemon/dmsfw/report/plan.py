@@ -39,7 +39,7 @@ def plan_json(plan: Plan) -> str:
 
 def _line(change: Change, *, colour: bool) -> str:
     rule = f"{change.sign} {clean(change.text, RULE_LIMIT)}"
-    why = f"  # {_why(change)}" if change.why else ""
+    why = f"  # {_why(change)}" if change.why and change.why not in change.text else ""  # a rule's comment says it
     if not colour:
         return f"  {rule}{why}"
     return f"  {_COLOURS[change.sign]}{rule}\x1b[0m" + (f"\x1b[2m{why}\x1b[0m" if why else "")

@@ -118,11 +118,11 @@ class Status:
 def as_seen(status: Status, *, running: bool, now_s: float) -> Status:
     """Return the status as a reader must take it, the ages of the sources up to `now_s` (epoch seconds).
 
-    `running`: what the lock tells; the file tells only what was. A file too old is that of a daemon that hangs.
+    `running`: what the lock tells; of a daemon that has ended the file tells nothing that still holds. A file too old is that of a daemon that hangs.
     """
     if not running:
         why = "it is not running: start it with `/etc/init.d/dmsfw start`"
-        return replace(status, state="stopped", reasons=(why,), remedies=())
+        return Status(version=status.version, pid=0, state="stopped", reasons=(why,), written_at=status.written_at)
     age_s = max(0.0, now_s - status.written_at)
     status = replace(status, sources=tuple(_older(source, age_s) for source in status.sources))
     if age_s <= STALE_RESYNCS * status.resync_s:

@@ -22,6 +22,9 @@ TEXT_LIMIT = 600
 COMMAND_LIMIT = 2000
 """Characters of one line to paste: a cut command would be another command."""
 
+MOST_AHEAD = 8
+"""Rules of others that are shown."""
+
 _STATE_COLOURS = {"in sync": "32", "idle": "33", "starting": "33", "degraded": "31", "disabled": "33", "stopped": "31"}
 _WORD = re.compile(r"\S+")
 
@@ -30,7 +33,8 @@ def render(status: Status, *, colour: bool = False, width: int = 80) -> str:
     """Write the table, `width` columns wide; lines to paste are never wrapped. Ends with a newline."""
     painter = _Painter(colour=colour, width=max(width, MIN_WIDTH))
     blocks = [_head(status, painter), *(block for block in _sections(status, painter) if len(block) > 1)]
-    return "\n\n".join("\n".join(block) for block in [*blocks, _foot(status, painter)]) + "\n"
+    foot = [_foot(status, painter)] if status.pid else []
+    return "\n\n".join("\n".join(block) for block in [*blocks, *foot]) + "\n"
 
 
 class _Painter:
@@ -84,7 +88,8 @@ def wrap(text: str, width: int, indent: int, hanging: int = 2) -> list[str]:
 
 def _head(status: Status, painter: _Painter) -> list[str]:
     state = painter.paint(status.state, f"1;{_STATE_COLOURS[status.state]}")
-    lines = [f"dmsfw {clean(status.version)} (pid {status.pid}): {state}"]
+    who = f"dmsfw {clean(status.version)} (pid {status.pid})" if status.pid else "dmsfw"
+    lines = [f"{who}: {state}"]
     for reason in status.reasons:
         lines += painter.text(reason)
     return lines + painter.paste(status.remedies)
@@ -92,22 +97,26 @@ def _head(status: Status, painter: _Painter) -> list[str]:
 
 def _sections(status: Status, painter: _Painter) -> Iterable[list[str]]:
     uplinks = [(one.interface, one.device, "up" if one.up else "down; its rules wait for it") for one in status.uplinks]
-    uplinks += [(name, "-", "has no device") for name in status.missing_uplinks]
+    uplinks += [(name, "-", "not up, and has had no device yet") for name in status.missing_uplinks]
     yield painter.title("Uplinks") + painter.columns(uplinks)
     yield painter.title("Networks") + [line for one in status.networks for line in _network(one, painter)]
     yield painter.title("Policies that select nothing") + painter.columns(_idle_policies(status))
     yield _unselected(status, painter)
     yield painter.title("Selected, but skipped") + painter.columns([(one.name, one.why) for one in status.skipped])
-    yield painter.title("Rules of others ahead of ours (they are left alone, and decide first)") + _texts(
-        status.ahead,
-        painter,
-    )
+    yield painter.title("Rules of others ahead of ours (they are left alone, and decide first)") + _ahead(status, painter)
     yield painter.title("Containers that leave by another network") + _texts(map(_detour, status.detours), painter)
     yield painter.title("Sources") + painter.columns([_source(one) for one in status.sources])
 
 
 def _detour(one: Detour) -> str:
     return f"{one.container} of {one.network} leaves by {one.leaves_by}: no policy on {one.network} serves it"
+
+
+def _ahead(status: Status, painter: _Painter) -> list[str]:
+    """Docker with its iptables handling on puts six rules ahead for every network: the first ones tell enough."""
+    more = len(status.ahead) - MOST_AHEAD
+    lines = _texts(status.ahead[:MOST_AHEAD], painter)
+    return [*lines, *painter.text(f"and {more} more: see `dmsfw status --json`")] if more > 0 else lines
 
 
 def _texts(texts: Iterable[str], painter: _Painter) -> list[str]:
@@ -158,7 +167,7 @@ def _source(source: SourceStatus) -> tuple[str, str, str]:
 
 def _foot(status: Status, painter: _Painter) -> list[str]:
     lines = painter.text(f"Last pass: {_pass(status.last_pass)}", 0) if status.last_pass else ["Last pass: none yet"]
-    passes = f"Passes: {status.passes}, one at least every {status.resync_s} s; rules due: {status.rules}"
+    passes = f"Passes: {status.passes}; everything is read anew at least every {status.resync_s} s; rules due: {status.rules}"
     lines += painter.text(passes, 0)
     return lines + (painter.text(f"Last error: {status.last_error}", 0) if status.last_error else [])
 
