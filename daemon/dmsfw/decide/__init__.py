@@ -1,6 +1,6 @@
 """Pure decisions, without a clock, a file or a socket.
 
-    grants     who may reach what, and why
-    standing   which networks the policies meet, and which not
-    pace       when the next pass may begin
+grants     who may reach what, and why
+standing   which networks the policies meet, and which not
+pace       when the next pass may begin
 """

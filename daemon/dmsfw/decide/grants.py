@@ -2,7 +2,7 @@
 
 1. Only networks that a policy selects, by their own bridge and subnets; never an internal one.
 2. Only the uplinks that the policy names, or the main list; never a device that is not known.
-3. A family in which a policy names no destination, while it names some in the other, gets nothing.
+3. A family in which a policy names no destination, while it names some in the other, gets nothing but `dns`.
 4. What two policies ask for alike is one grant that names both.
 """
 
@@ -28,7 +28,7 @@ from dmsfw.model import (
 )
 
 DNS: Ports = (PortRange(53, 53),)
-"""What `option dns` adds, over udp and tcp (RFC 7766), to any destination: a resolver is seldom where the service is."""
+"""What `option dns` adds, over udp and tcp (RFC 7766), to any destination: few resolvers are where the service is."""
 
 
 class Ask(NamedTuple):
@@ -112,7 +112,7 @@ def _one(policy: Policy, network: Network, uplink: Uplink) -> Iterator[Grant]:
 def _asks(policy: Policy, version: int) -> Iterator[Ask]:
     destinations: list[Subnet | None] = [there for there in policy.destinations if there.version == version]
     for proto in policy.protos:
-        ports = policy.ports if proto in {"tcp", "udp", "sctp"} else ()
+        ports = () if proto == "icmp" else policy.ports
         yield from (Ask(proto, ports, there) for there in (destinations if policy.destinations else [None]))
     if policy.dns:
         yield Ask("udp", DNS)

@@ -2,9 +2,10 @@
 
 1. A single event is served at once: the bucket is full then.
 2. A storm is paced: `BURST` passes at once, then `RATE` a second, and `SLOW_RATE` once the storm has lasted `LONG_S`.
-3. Minor wakes (netlink's: a container start alone sends 29) never take the last `RESERVED` tokens, so that a Docker event
-   in the middle of their noise is still served at once.
+3. Minor wakes (netlink's: a container start alone sends 29) never take the last `RESERVED` tokens, so that an event of
+   Docker's in the middle of their noise is still served at once.
 4. No wake waits longer than `CEILING_S`: the last change of a storm is never starved.
+5. A clock that is set back costs no wake more than that: time is counted on from there.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Pace:
     def _refill(self, now: float) -> None:
         elapsed = max(0.0, now - self.updated)
         self.tokens = min(float(BURST), self.tokens + elapsed * self._rate(now))
-        self.updated = max(now, self.updated)
+        self.updated = now
         if self.tokens >= BURST:
             self.full_at = self.updated
 

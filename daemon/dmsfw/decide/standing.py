@@ -1,7 +1,8 @@
-"""Which networks the policies meet, and which not: what the owner is told, so that nothing stays shut in silence. Pure."""
+"""Which networks the policies meet, and which not: told to the owner, so that nothing stays shut in silence. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dmsfw.decide.grants import obstacle, selects
@@ -30,7 +31,14 @@ def standing(snapshot: Snapshot) -> Standing:
     selected = tuple(network for network in meant if not obstacle(network))
     return Standing(
         selected=selected,
-        skipped=tuple((network, reason) for network in meant if (reason := obstacle(network))),
+        skipped=tuple(
+            (network, reason) for network in meant if (reason := obstacle(network)) and _is_news(network, policies)
+        ),
         unselected=tuple(network for network in snapshot.networks if network not in meant and not obstacle(network)),
         idle=tuple(policy for policy in policies if not any(selects(policy, network) for network in selected)),
     )
+
+
+def _is_news(network: Network, policies: Sequence[Policy]) -> bool:
+    """Docker lists `host` and `none` among its networks: a policy for all of them means neither, one by name does."""
+    return network.driver not in {"host", "null"} or any(network.name in policy.networks for policy in policies)

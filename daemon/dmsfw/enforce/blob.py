@@ -1,7 +1,7 @@
 """A table as the kernel hands it out (`IPT_SO_GET_ENTRIES`), and as python-iptables builds it: bytes into rules.
 
-Layouts from linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h and linux/netfilter_ipv6/ip6_tables.h; they are
-the same on all architectures that OpenWrt runs dockerd on. Foreign rules are never taken apart further than is needed
+Layouts from linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h and linux/netfilter_ipv6/ip6_tables.h; alike
+on all architectures that OpenWrt runs dockerd on. Foreign rules are never taken apart further than is needed
 to place ours, so an extension that nobody here knows does no harm.
 """
 
@@ -11,12 +11,14 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from dmsfw.enforce.describe import describe
 from dmsfw.enforce.tables import Entry
+from dmsfw.errors import TableRefused
 
 
 class Layout(NamedTuple):
@@ -40,14 +42,27 @@ VERDICT = struct.Struct("=i")
 VERDICTS = {-1: "DROP", -2: "ACCEPT", -4: "QUEUE", -5: "RETURN"}
 """Standard targets: -(NF_DROP=0)-1, -(NF_ACCEPT=1)-1, -(NF_QUEUE=3)-1, XT_RETURN."""
 
-STATES = {0x01: "INVALID", 0x02: "ESTABLISHED", 0x04: "RELATED", 0x08: "NEW", 0x40: "UNTRACKED"}
-"""Bits of the conntrack match's state mask (xt_conntrack.h)."""
+STATES = {
+    0x01: "INVALID",
+    0x08: "NEW",
+    0x04: "RELATED",
+    0x02: "ESTABLISHED",
+    0x100: "UNTRACKED",
+    0x40: "SNAT",
+    0x80: "DNAT",
+}
+"""Bits of the conntrack match's state mask (xt_conntrack.h), in the order in which iptables writes them."""
 
-_STATE_ORDER = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED")
-"""The order in which iptables writes them."""
+UNTRACKED_OF_STATE = 0x40
+"""The one bit that is another in the old match `state` (xt_state.h)."""
 
-CONNTRACK_STATE_AT = 150
-"""Where the state mask's low byte stands in the match's data, revisions 1 to 3 (little endian)."""
+CONNTRACK_INVERTED_AT = 148
+"""Where inversions and state mask stand in the conntrack match's data, revisions 2 and 3."""
+
+CONNTRACK_FLAGS = struct.Struct("=HH")
+STATE_MASK = struct.Struct("=I")
+INVERTED_STATE = 0x01
+"""XT_CONNTRACK_STATE among the inversions: the rule asks for every other state."""
 
 ERROR = b"ERROR"
 """Target of the pseudo rules that head a chain of the user's, and that end the table."""
@@ -65,27 +80,41 @@ Key = tuple[bytes, tuple[Extension, ...], Extension]
 """What makes two rules equal: addresses and devices, matches, target. Counters and kernel marks are left out."""
 
 
+@contextmanager
+def _as_laid_out() -> Iterator[None]:
+    """Raises: TableRefused for bytes that are no table."""
+    try:
+        yield
+    except (struct.error, ValueError, IndexError) as error:
+        raise TableRefused(f"the kernel's table is not laid out as it should be: {error}") from error
+
+
+@_as_laid_out()
 def parse_rule(version: int, raw: bytes, chains: dict[int, str] | None = None) -> Entry:
-    """One rule. `chains`: name of the chain whose first rule stands at an offset, to read jumps."""
+    """One rule. `chains`: name of the chain whose first rule stands at an offset, to read jumps.
+
+    Raises: TableRefused.
+    """
     layout = LAYOUTS[version]
     target_at, _ = OFFSETS.unpack_from(raw, layout.offsets_at)
     matches = tuple(_extensions(raw, layout.matches_at, target_at))
-    target = _target(next(_extensions(raw, target_at, len(raw))), chains or {})
+    (extension,) = _extensions(raw, target_at, len(raw))
+    target = _target(extension, chains or {})
     packets, octets = COUNTERS.unpack_from(raw, layout.counters_at)
     ip = raw[: layout.ip]
     states = frozenset(state for match in matches for state in _states(match))
     comment = next((_text(match.content) for match in matches if match.name == b"comment"), "")
     name = target.name.decode("ascii", "replace")
     known = [(match.name.decode("ascii", "replace"), match.content) for match in matches]
-    text = describe(version, ip, known, sorted(states, key=_STATE_ORDER.index), comment, name)
+    text = describe(version, ip, known, [state for state in STATES.values() if state in states], comment, name)
     return Entry((ip, matches, target), name, comment, states, packets, octets, text)
 
 
 def _extensions(raw: bytes, start: int, end: int) -> Iterator[Extension]:
     while start < end:
         size, name, revision = EXTENSION.unpack_from(raw, start)
-        if size < EXTENSION.size:
-            raise ValueError("an extension shorter than its head")
+        if not EXTENSION.size <= size <= end - start:
+            raise ValueError("an extension shorter than its head or longer than its rule")
         yield Extension(name.partition(b"\0")[0], revision, raw[start + EXTENSION.size : start + size])
         start += size
 
@@ -96,7 +125,7 @@ def _target(target: Extension, chains: dict[int, str]) -> Extension:
         is_verdict = target.name.decode("ascii", "replace") in VERDICTS.values()
         return Extension(target.name, 0, b"") if is_verdict or _is_jump(target) else target
     (verdict,) = VERDICT.unpack_from(target.content)
-    name = VERDICTS.get(verdict) or chains.get(verdict, f"?{verdict}")
+    name = VERDICTS.get(verdict) or chains.get(verdict, "")  # no verdict and no chain: on to the next rule
     return Extension(name.encode(), 0, b"")
 
 
@@ -106,12 +135,13 @@ def _is_jump(target: Extension) -> bool:
 
 
 def _states(match: Extension) -> Iterator[str]:
-    if match.name == b"conntrack" and len(match.content) > CONNTRACK_STATE_AT:
-        mask = match.content[CONNTRACK_STATE_AT]
-    elif match.name == b"state" and match.content:
-        mask = match.content[0]
-    else:
-        return
+    mask = 0
+    if match.name == b"conntrack" and match.revision > 1:
+        inverted, mask = CONNTRACK_FLAGS.unpack_from(match.content, CONNTRACK_INVERTED_AT)
+        mask = 0 if inverted & INVERTED_STATE else mask
+    elif match.name == b"state":
+        (mask,) = STATE_MASK.unpack_from(match.content)
+        mask = mask & ~UNTRACKED_OF_STATE | (mask & UNTRACKED_OF_STATE) << 2
     yield from (name for bit, name in STATES.items() if mask & bit)
 
 
@@ -121,7 +151,10 @@ def _text(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Blob:
-    """A whole table. `hooks`: offset of each built-in chain's first rule, by name, in the order of the table."""
+    """A whole table. `hooks`: offset of each built-in chain's first rule, by name, in the order of the table.
+
+    All of it raises TableRefused for bytes that are no table.
+    """
 
     version: int
     raw: bytes
@@ -129,6 +162,7 @@ class Blob:
     _parsed: dict[str, tuple[Entry, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
+    @_as_laid_out()
     def _walk(self) -> tuple[list[int], list[tuple[int, str]]]:
         """Offsets of all entries, and (offset of the first rule, name) of all chains, both ascending."""
         raw, at = self.raw, LAYOUTS[self.version].offsets_at
@@ -141,9 +175,13 @@ class Blob:
             name_at = position + target_at + 2
             if raw[name_at : name_at + 6] == b"ERROR\0":
                 chains.append((position + size, _text(raw[position + target_at + EXTENSION.size : position + size])))
-            if size <= 0:
-                raise ValueError("an entry of no size")
+            if not size or size > end - position:
+                raise ValueError("an entry of no size or longer than its table")
             position += size
+        if not chains or chains[-1][0] != end:
+            raise ValueError("a table without its end")
+        if not {*self.hooks.values()} <= {*starts}:
+            raise ValueError("a chain that begins within a rule")
         return starts, sorted(chain for chain in chains if chain[0] < end)
 
     @cached_property

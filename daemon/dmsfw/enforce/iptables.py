@@ -1,27 +1,29 @@
 """The enforcer for iptables: lock, read, diff, commit in order, verify, unlock.
 
-1. One commit per table, so no reader sees a half-written set.
+1. One commit per table, so no reader sees a half-written set; nat takes a second one when it both opens and closes.
 2. Opening, nat goes before filter: a first packet that leaves un-translated makes a conntrack entry that keeps its flow
-   dead. Closing, filter goes before nat.
-3. A table that fails stops what would open behind it in its address family, and nothing else: closing goes on, and so
-   does the other family.
+   dead. Closing, filter goes before nat. So: nat as far as it opens, filter, the rest of nat.
+3. A table that fails stops what would be un-translated behind it in its address family, and nothing else: filter goes
+   on closing, and the other family goes on.
 4. After each commit the table is read again: only what stands there counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dmsfw.enforce import diff
 from dmsfw.enforce.kernel import KernelTables
 from dmsfw.enforce.lock import XtablesLock
-from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, hook, render
+from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, Version, hook, render
 from dmsfw.enforce.tables import CreateChain, Delete, DeleteChain, Edit, Image, Insert, Tables
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.model import Change, Grant, Plan
 
-VERSIONS = (4, 6)
+VERSIONS: tuple[Version, ...] = (4, 6)
+
+Rules = Mapping[TableKey, tuple[RuleSpec, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,23 @@ class Step:
         return any(isinstance(edit, Insert) for edit in self.edits)
 
     @property
+    def opening(self) -> tuple[Edit, ...]:
+        """The edits that open, and the hook's; none when nothing opens. Each chain's indexes hold by themselves."""
+        if not self.opens:
+            return ()
+        return tuple(edit for edit in self.edits if not isinstance(edit, Delete) or edit.chain == self.key.builtin)
+
+    @property
     def closing(self) -> tuple[Edit, ...]:
-        """The edits that open nothing. Deletions come before insertions in every chain, so their indexes hold."""
-        return tuple(edit for edit in self.edits if isinstance(edit, Delete | DeleteChain))
+        """The edits that open nothing. Deletions come before insertions in every chain, so their indexes hold.
+
+        A hook that is due stays, even in the wrong place, for the sake of the rules that stay.
+        """
+        closing = (edit for edit in self.edits if isinstance(edit, Delete | DeleteChain))
+        return tuple(edit for edit in closing if not (self.wanted.rules and self._is_hook(edit)))
+
+    def _is_hook(self, edit: Edit) -> bool:
+        return isinstance(edit, Delete) and edit.chain == self.key.builtin and edit.entry.target == self.key.own
 
 
 @dataclass(slots=True)
@@ -49,11 +65,11 @@ class Pass:
     """What has been seen and done so far in one pass over the tables."""
 
     steps: list[Step] = field(default_factory=list)
-    errors: list[EnforceError] = field(default_factory=list)
+    errors: dict[TableKey, EnforceError] = field(default_factory=dict)
 
     def raise_first(self) -> None:
         """Raises: the error that decides what is to be done now: TableChanged, else the first one."""
-        for error in sorted(self.errors, key=lambda error: not isinstance(error, TableChanged)):
+        for error in sorted(self.errors.values(), key=lambda error: not isinstance(error, TableChanged)):
             raise error
 
 
@@ -89,7 +105,7 @@ class Iptables:
         run = Pass()
         with self._tables.locked():
             for version in VERSIONS:
-                self._family(run, {key: specs for key, specs in rules.items() if key.version == version})
+                self._family(run, TableKey(version, "nat"), TableKey(version, "filter"), rules)
             self._seen = self._fingerprints()
         run.raise_first()
         return _plan(run.steps)
@@ -107,30 +123,32 @@ class Iptables:
                     counts[entry.owned_id] = counts.get(entry.owned_id, 0) + entry.packets
         return counts
 
-    def _family(self, run: Pass, rules: dict[TableKey, tuple[RuleSpec, ...]]) -> None:
-        failures = len(run.errors)
-        steps = [step for key, specs in rules.items() if (step := self._look(run, key, specs, may_create=True))]
-        opens = any(step.opens for step in steps if step.key.name == "filter")
-        for step in steps if opens else reversed(steps):
-            failed = len(run.errors) > failures
-            try:
-                self._commit(step, step.closing if failed else step.edits)
-            except EnforceError as error:
-                run.errors.append(error)
-            if len(run.errors) > failures and not opens:
-                return
+    def _family(self, run: Pass, nat_key: TableKey, filter_key: TableKey, rules: Rules) -> None:
+        """What filter accepts is translated at every moment in between."""
+        nat = self._look(run, nat_key, rules[nat_key], may_create=True)
+        filter_ = self._look(run, filter_key, rules[filter_key], may_create=True)
+        if filter_key in run.errors:
+            return
+        if nat:
+            nat = self._commit(run, nat, nat.opening)
+        failed = nat_key in run.errors
+        if filter_:
+            self._commit(run, filter_, filter_.closing if failed else filter_.edits)
+        if nat and not failed and filter_key not in run.errors:
+            self._commit(run, nat, nat.edits)
 
-    def _look(self, run: Pass, key: TableKey, specs: Iterable[RuleSpec], *, may_create: bool) -> Step | None:
-        """Read one table and compare. None where nothing is due and nothing can be stale, or on a fault, which is kept."""
+    def _look(self, run: Pass, key: TableKey, specs: tuple[RuleSpec, ...], *, may_create: bool) -> Step | None:
+        """Read one table and compare. None: nothing is due and nothing can be stale, or a fault, which is kept."""
         try:
-            wanted = self._wanted(key, tuple(specs))
             exists = self._tables.exists(key)
-            if not exists and not wanted.rules:
+            if not exists and not specs:
                 return None
+            # Read first: where that is not permitted, libxtables would complain on stderr while rules are built.
             image = self._tables.read(key) if exists or may_create else _Unmade()
+            wanted = self._wanted(key, specs)
             step = Step(key, image, wanted, diff.edits(key, image, wanted))
         except EnforceError as error:
-            run.errors.append(error)
+            run.errors[key] = error
             return None
         run.steps.append(step)
         return step
@@ -140,20 +158,34 @@ class Iptables:
         rules = {self._tables.key_of(rule): rule for rule in specs}
         return diff.Wanted(rules, spec, self._tables.key_of(spec) if rules else None)
 
-    def _commit(self, step: Step, edits: tuple[Edit, ...]) -> None:
+    def _commit(self, run: Pass, step: Step, edits: tuple[Edit, ...]) -> Step:
+        """Make these edits of a step, and tell what is left of it. A fault is kept, and leaves the step as it was."""
         if not edits:
-            return
+            return step
+        try:
+            return self._write(step, edits)
+        except EnforceError as error:
+            run.errors[step.key] = error
+            return step
+
+    def _write(self, step: Step, edits: tuple[Edit, ...]) -> Step:
+        due = len(step.edits) - len(edits)
         try:
             self._tables.commit(step.key, step.image, edits)
         except TableRefused:
             # EINVAL can also mean that the edits are in and the counters were lost.
-            if self._left(step):
+            left = self._again(step)
+            if len(left.edits) > due:
                 raise
-        if edits == step.edits and self._left(step):
+            return left
+        left = self._again(step)
+        if len(left.edits) > due:
             raise TableChanged(f"{step.key.command} table {step.key.name} is not as it was written a moment ago")
+        return left
 
-    def _left(self, step: Step) -> tuple[Edit, ...]:
-        return diff.edits(step.key, self._tables.read(step.key), step.wanted)
+    def _again(self, step: Step) -> Step:
+        image = self._tables.read(step.key)
+        return replace(step, image=image, edits=diff.edits(step.key, image, step.wanted))
 
     def _fingerprints(self) -> dict[TableKey, int]:
         return {key: self._tables.fingerprint(key) for key in TABLES if self._tables.exists(key)}
@@ -165,7 +197,7 @@ class _Unmade:
     def chain(self, name: str) -> None:
         """There is none."""
 
-    def ours_outside(self, own: str, builtin: str) -> Sequence[tuple[str, int]]:
+    def ours_outside(self, own: str, builtin: str) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - the port's
         """There is nothing."""
         return ()
 

@@ -108,7 +108,7 @@ def _delete(table: Any, edit: Delete) -> None:  # noqa: ANN401
     """Delete by number: python-iptables wraps only the deletion of a rule that looks the same."""
     functions = table._iptc  # noqa: SLF001
     if functions.iptc_delete_num_entry(edit.chain.encode(), edit.index, table._handle) != 1:  # noqa: SLF001
-        raise library.load().IPTCError(f"can't delete from chain {edit.chain}: {table.strerror()}")
+        raise library.load().IPTCError(f"can't remove a rule of chain {edit.chain}: {table.strerror()}")
 
 
 def _attempt(key: TableKey, action: Callable[[], Any]) -> Any:  # noqa: ANN401

@@ -2,8 +2,8 @@
 
 1. It hunts for libraries with ldconfig and gcc: told where they are, it need not (31 against 185 ms).
 2. Its `distutils` import drags setuptools in where that is installed (17 MB): kept out.
-3. Each parse error jumps over Python's frames and leaks its recursion count until nothing runs any more: libxtables gets
-   the C function itself as its way out.
+3. Each parse error jumps over Python's frames and leaks its recursion count until nothing runs any more: libxtables
+   gets the C function itself as its way out.
 4. A target that it does not know makes it open, and so create, all five tables: it is told that two exist.
 5. iptables 1.8.11 grew `xt_option_entry`, so that only the first option of an extension is found: measured and mended.
 6. It aligns to the size of a long; the kernel aligns to that of a 64-bit number, also where a long has 32.
@@ -26,12 +26,20 @@ from unittest.mock import patch
 
 from dmsfw.errors import TableRefused
 
-EXTENSION_FOLDERS = ("/usr/lib/iptables", "/usr/lib/*/xtables", "/usr/lib64/xtables", "/usr/lib/xtables", "/lib/*/xtables")
+EXTENSION_FOLDERS = (
+    "/usr/lib/iptables",
+    "/usr/lib/*/xtables",
+    "/usr/lib64/xtables",
+    "/usr/lib/xtables",
+    "/lib/*/xtables",
+)
 """Where iptables keeps its extensions: OpenWrt, Debian, Fedora, Arch and Alpine."""
 
 LIBRARY_FOLDERS = ("/usr/lib", "/lib", "/usr/lib/*-linux-*", "/lib/*-linux-*", "/usr/lib64", "/lib64", "/usr/local/lib")
 
-MISSING = "python-iptables cannot be used: {} (on OpenWrt: opkg install libip4tc libip6tc libxtables libiptext libiptext6)"
+MISSING = (
+    "python-iptables cannot be used: {} (on OpenWrt: opkg install libip4tc libip6tc libxtables libiptext libiptext6)"
+)
 
 NEAR = 1 << 20
 """Bytes within which the names of one extension's options lie from each other, all in one read-only segment."""
@@ -87,8 +95,10 @@ def _find_library(name: str) -> str | None:
 
 def _is_library(name: str, path: Path) -> bool:
     """`libc.so` on Debian is a linker's script, and `libc*.so` matches `libcap.so`: the name must end there."""
-    rest = path.name[len(f"lib{name}") :]
-    return rest.startswith((".so", ".cpython", ".abi3")) and path.open("rb").read(4) == b"\x7fELF"
+    if not path.name[len(f"lib{name}") :].startswith((".so", ".cpython", ".abi3")):
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _mend(iptc: Any) -> None:  # noqa: ANN401

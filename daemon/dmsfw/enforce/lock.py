@@ -80,7 +80,7 @@ class XtablesLock:
 
     def _is_current(self) -> bool:
         with suppress(FileNotFoundError):
-            ours, there = os.fstat(self._fd), os.stat(self.path, follow_symlinks=False)
+            ours, there = os.fstat(self._fd), self.path.lstat()
             return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
         return False
 
@@ -95,28 +95,42 @@ class XtablesLock:
 
         Polling instead would starve beside writers that queue.
         """
-        outcome: list[OSError] = []
-        done = threading.Event()
-
-        def queue(fd: int) -> None:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-            except OSError as error:
-                outcome.append(error)
-            done.set()
-
-        threading.Thread(target=queue, args=(self._fd,), daemon=True, name="xtables-lock").start()
-        self._await(done)
-        if outcome:
-            raise outcome[0]
-
-    def _await(self, done: threading.Event) -> None:
+        queued = _Queued(self._fd)
         waited = 0.0
-        while not done.wait(POLL_S):
+        while not queued.done.wait(POLL_S):
             waited += POLL_S
             if SAY_AFTER_S <= waited < SAY_AFTER_S + POLL_S:
                 self._slow(waited)
-            if self._stop():
-                # The queued thread may still get the lock; its descriptor must not be used for the next try.
+            if self._stop() and queued.give_up():
                 self._fd = -1
                 raise EnforceError("gave up waiting for the xtables lock")
+        if queued.error:
+            raise queued.error
+
+
+class _Queued:
+    """A thread that waits for the lock. `done` is set when the wait is over; `error` says that it ended badly."""
+
+    def __init__(self, fd: int) -> None:
+        self.done = threading.Event()
+        self.error: OSError | None = None
+        self._fd = fd
+        self._turn = threading.Lock()
+        self._given_up = False
+        threading.Thread(target=self._queue, daemon=True, name="xtables-lock").start()
+
+    def give_up(self) -> bool:
+        """Leave the descriptor to the thread, which closes it once it has the lock. False: the wait is over."""
+        with self._turn:
+            self._given_up = not self.done.is_set()
+        return self._given_up
+
+    def _queue(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except OSError as error:
+            self.error = error
+        with self._turn:
+            self.done.set()
+        if self._given_up:
+            os.close(self._fd)

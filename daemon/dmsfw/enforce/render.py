@@ -19,7 +19,7 @@ TableName = Literal["filter", "nat"]
 OWNER = "dmsfw:"
 """What the comment of every rule of ours begins with."""
 
-OWNED_COMMENT = re.compile(rf"{OWNER}([0-9a-f]{{{ID_LENGTH}}})(?: |$)")
+OWNED_COMMENT = re.compile(rf"{OWNER}([0-9a-f]{{{ID_LENGTH}}})(?: |\Z)")
 """A comment that makes a rule ours wherever it stands."""
 
 MULTIPORT_SLOTS = 15
@@ -96,7 +96,7 @@ class RuleSpec:
     def _words(self) -> Iterator[str]:
         yield f"-A {self.chain}"
         for flag, value in (("-s", self.source), ("-d", self.destination)):
-            if value is not None:
+            if value is not None and value.prefixlen:
                 yield f"{flag} {value}"
         for flag, name in (("-i", self.in_device), ("-o", self.out_device), ("-p", self.proto)):
             if name:
@@ -111,8 +111,7 @@ class RuleSpec:
         if self.states:
             yield f"-m conntrack --ctstate {','.join(self.states)}"
         if self.comment:
-            quoted = f'"{self.comment}"' if " " in self.comment else self.comment
-            yield f"-m comment --comment {quoted}"
+            yield f'-m comment --comment "{self.comment}"'
 
 
 def dports(ports: Ports) -> str:

@@ -34,7 +34,7 @@ NAMES = {4: Path("/proc/net/ip_tables_names"), 6: Path("/proc/net/ip6_tables_nam
 LEVELS = {4: (socket.AF_INET, socket.SOL_IP), 6: (socket.AF_INET6, socket.IPPROTO_IPV6)}
 
 ATTEMPTS = 5
-"""Reads of a table that keeps growing between the question for its size and the one for its bytes."""
+"""Reads of a table that keeps changing between the question for its layout and the one for its bytes."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,7 +64,7 @@ def info(key: TableKey) -> Info:
 
 
 def read(key: TableKey) -> Blob:
-    """The whole table at one moment. Raises: TableRefused; TableChanged when it keeps changing its size."""
+    """The whole table at one moment. Raises: TableRefused; TableChanged when it keeps changing."""
     with _socket(key) as sock:
         for _ in range(ATTEMPTS):
             size = _info(key, sock)
@@ -73,8 +73,9 @@ def read(key: TableKey) -> Blob:
                 raw = _getsockopt(key, sock, GET_ENTRIES, head, ENTRIES_HEAD + size.size)
             except BlockingIOError:
                 continue
-            return Blob(key.version, raw[ENTRIES_HEAD:], size.hooks)
-    raise TableChanged(f"{key.command} table {key.name} changes its size all the time")
+            if _info(key, sock) == size:
+                return Blob(key.version, raw[ENTRIES_HEAD:], size.hooks)
+    raise TableChanged(f"{key.command} table {key.name} changes all the time")
 
 
 def _info(key: TableKey, sock: socket.socket) -> Info:
