@@ -1,0 +1,1 @@
+"""The tests, the lab that they share, and the demo."""

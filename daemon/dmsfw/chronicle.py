@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
 from dmsfw import __version__
+from dmsfw.decide.grants import ways_out
 from dmsfw.decide.standing import Standing, standing
 from dmsfw.errors import DmsfwError, NeverRead, SettingsError
-from dmsfw.model import Grant, Plan, Snapshot, Uplinks
+from dmsfw.model import Grant, Plan, Policy, Snapshot
 from dmsfw.report.compose import Health, compose
 from dmsfw.report.files import write_atomically
 from dmsfw.report.hints import commands_to_name_the_uplink
-from dmsfw.report.sentence import lines_for_change
+from dmsfw.report.metrics import Counts, render
+from dmsfw.report.sentence import joined, lines_for_change
 from dmsfw.report.status import Pass, SourceStatus, to_json
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 STATUS_NAME = "status.json"
 
 NO_UPLINK = "no uplink is up"
+
+T = TypeVar("T", bound=Hashable)
 
 log = structlog.get_logger()
 
@@ -42,14 +46,23 @@ class Observed(Protocol):
     def detours(self) -> tuple[Detour, ...]:
         """Containers that leave by another network."""
 
+    @property
+    def reconnects(self) -> int:
+        """How often Docker's events were lost and found again."""
+
 
 class Chronicle:
-    """Remembers what has been said, so that a quiet system logs nothing. `run_dir`: where the status file goes."""
+    """Remembers what has been said, so that a quiet system logs nothing. `run_dir`: where the status file goes.
 
-    def __init__(self, run_dir: Path) -> None:
+    `obstacles`: what else on this host decides about forwarded packets, a fault for as long as the daemon runs.
+    """
+
+    def __init__(self, run_dir: Path, obstacles: tuple[str, ...] = ()) -> None:
+        self._obstacles = obstacles
         self._status_file = run_dir / STATUS_NAME
         self._said: dict[str, Hashable] = {}
-        self._passes = 0
+        self._listed: dict[str, frozenset[Hashable]] = {}
+        self._counts = Counts()
         self._last_pass: Pass | None = None
         self._error = ""
         self._config_error = ""
@@ -76,12 +89,12 @@ class Chronicle:
     def passed(self, before: Outcome | None, outcome: Outcome, triggers: frozenset[str]) -> None:
         """A pass is done: say what it changed, what it mended and what the owner ought to know."""
         stands = standing(outcome.snapshot)
-        self._passes += 1
         self._works_again()
         if before is None:
             self._started(outcome, stands)
-        elif outcome.plan:
-            self._changed(before, outcome, triggers)
+        # The plan alone does not tell: a pass that failed, or lost a race, may have done the work of this one.
+        if before is not None or outcome.plan:
+            self._changed(before.grants if before else (), outcome, triggers)
         self._advise(outcome.snapshot, stands)
 
     def failed(self, error: DmsfwError, *, stopping: bool) -> None:
@@ -92,6 +105,11 @@ class Chronicle:
         self._error = str(error)
         if self._is_news("pass", self._error):
             log.error("pass failed", error=self._error)
+
+    def crashed(self, error: Exception) -> None:
+        """A fault of ours: its traceback is told once."""
+        if self._is_news("crash", f"{type(error).__name__}: {error}"):
+            log.error("unexpected error", exc_info=error)
 
     def write_status(
         self,
@@ -109,6 +127,7 @@ class Chronicle:
             at = datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
             duration_ms = round(duration_s * 1000, 2)
             self._last_pass = Pass(at, duration_ms, "+".join(sorted(triggers)), len(outcome.plan.changes))
+            self._counts.count(triggers, changes=len(outcome.plan.changes), duration_s=duration_s)
         stands = standing(snapshot)
         status = compose(
             snapshot,
@@ -122,34 +141,39 @@ class Chronicle:
             detours=_relevant(world.detours(), stands),
         )
         self._write(to_json(status))
+        if settings.metrics_file:
+            self._write_metrics(Path(settings.metrics_file), render(status, self._counts, reconnects=world.reconnects))
 
     def _write(self, text: str) -> None:
-        try:
-            write_atomically(self._status_file, text)
-        except OSError as error:
-            if self._is_news("status file", error.errno):
-                log.warning("status cannot be written", file=str(self._status_file), error=error.strerror)
-        else:
-            self._is_news("status file", None)
+        error = _put(self._status_file, text)
+        if self._is_news("status file", error and error.errno):
+            log.warning("status cannot be written", file=str(self._status_file), error=error and error.strerror)
+
+    def _write_metrics(self, file: Path, text: str) -> None:
+        error = _put(file, text)
+        if self._is_news("metrics file", error and (file, error.errno)):
+            log.warning("metrics cannot be written", file=str(file), error=error and error.strerror)
 
     def _health(self, snapshot: Snapshot, sources: tuple[SourceHealth, ...]) -> Health:
-        uplinks = snapshot.uplinks
-        lost = snapshot.settings.enabled and self._last_pass is not None and not _is_up(uplinks)
+        shut = _shut_policies(snapshot) if self._last_pass is not None else ()
         return Health(
             version=__version__,
             pid=os.getpid(),
-            passes=self._passes,
+            passes=self._counts.passes,
             last_pass=self._last_pass,
             last_error=self._error,
             sources=tuple(SourceStatus(source.name, source.age_s, source.error) for source in sources),
-            faults=tuple(self._faults(sources, NO_UPLINK if lost else "")),
-            remedies=commands_to_name_the_uplink(uplinks) if lost else (),
+            faults=tuple(self._faults(snapshot, sources, shut)),
+            remedies=commands_to_name_the_uplink(snapshot.uplinks) if shut else (),
         )
 
-    def _faults(self, sources: tuple[SourceHealth, ...], uplink_fault: str) -> list[str]:
-        faults = [f"{source.name} does not answer: {source.error}" for source in sources if source.error]
-        if uplink_fault:
-            faults.append(uplink_fault)
+    def _faults(self, snapshot: Snapshot, sources: tuple[SourceHealth, ...], shut: tuple[Policy, ...]) -> list[str]:
+        needed = sources if snapshot.settings.enabled else ()
+        faults = [f"{source.name} does not answer: {source.error}" for source in needed if source.error]
+        if snapshot.settings.enabled:
+            faults += self._obstacles
+        if shut:
+            faults.append(_no_uplink(snapshot, shut))
         if self._config_error:
             faults.append(f"the configuration is broken and the last good one is used: {self._config_error}")
         if self._said.get("pass") is not None:
@@ -173,40 +197,40 @@ class Chronicle:
             selected=len(stands.selected),
             rules=outcome.plan.rules,
         )
-        if outcome.plan:
-            self._log_changes((), outcome)
 
-    def _changed(self, before: Outcome, outcome: Outcome, triggers: frozenset[str]) -> None:
-        if not self._log_changes(before.grants, outcome):
-            signs = [change.sign for change in outcome.plan.changes]
-            log.info("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
-
-    def _log_changes(self, before: tuple[Grant, ...], outcome: Outcome) -> bool:
+    def _changed(self, before: tuple[Grant, ...], outcome: Outcome, triggers: frozenset[str]) -> None:
         lines = lines_for_change(before, outcome.grants)
         for message, keys in lines:
             log.info(message, **keys)
-        return bool(lines)
+        if outcome.plan and not lines:
+            self._counts.repairs += 1
+            signs = [change.sign for change in outcome.plan.changes]
+            log.info("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
 
     def _advise(self, snapshot: Snapshot, stands: Standing) -> None:
         names = tuple(network.name for network in snapshot.networks if network.driver == "bridge")
-        for policy in snapshot.settings.policies:
-            idle = policy in stands.idle
-            if self._is_news(f"idle {policy.name}", (policy, names) if idle else None):
-                log.warning("policy selects no network", policy=policy.name, networks=names)
-        skipped = tuple((network.name, reason) for network, reason in stands.skipped)
-        if self._is_news("skipped", skipped):
-            for name, reason in skipped:
-                log.warning("network skipped", network=name, reason=reason)
-        self._advise_on_uplinks(snapshot)
+        for policy, _ in self._news_in("idle", [(policy, names) for policy in stands.idle]):
+            log.warning("policy selects no network", policy=policy.name, networks=names)
+        skipped = [(network.name, network.id, reason) for network, reason in stands.skipped]
+        for name, _, reason in self._news_in("skipped", skipped):
+            log.warning("network skipped", network=name, reason=reason)
+        if snapshot.settings.enabled:
+            self._advise_on_uplinks(snapshot)
 
     def _advise_on_uplinks(self, snapshot: Snapshot) -> None:
-        if not snapshot.settings.enabled:
-            return
-        had, has = self._said.get("uplink"), _is_up(snapshot.uplinks)
-        if self._is_news("uplink", not has) and not has:
-            log.warning(NO_UPLINK, default_devices=snapshot.uplinks.default_devices, missing=snapshot.uplinks.missing)
-        elif had and has:
-            log.info("uplink is up again", uplinks=[uplink.device for uplink in snapshot.uplinks.chosen if uplink.up])
+        uplinks = snapshot.uplinks
+        had, shut = self._said.get("uplink"), [policy.name for policy in _shut_policies(snapshot)]
+        if self._is_news("uplink", tuple(shut)):
+            log.warning(NO_UPLINK, policies=shut, default_devices=uplinks.default_devices, missing=uplinks.missing)
+        elif had and not shut:
+            ways = {way: None for policy in snapshot.settings.active for way in ways_out(policy, uplinks) if way.up}
+            log.info("uplink is up again", uplinks=[uplink.device for uplink in ways])
+
+    def _news_in(self, topic: str, items: Sequence[T]) -> list[T]:
+        """Remember what was said of a topic that has several things at once, and return those that are new."""
+        before = self._listed.get(topic, frozenset())
+        self._listed[topic] = frozenset(items)
+        return [item for item in items if item not in before]
 
     def _is_news(self, topic: str, what: Hashable) -> bool:
         """Remember what was said of a topic; true when it is something, and something else than last time.
@@ -219,8 +243,25 @@ class Chronicle:
         return bool(what)
 
 
-def _is_up(uplinks: Uplinks) -> bool:
-    return any(uplink.up for uplink in uplinks.chosen)
+def _put(file: Path, text: str) -> OSError | None:
+    """Write a file; return why that could not be done."""
+    try:
+        write_atomically(file, text)
+    except OSError as error:
+        return error
+    return None
+
+
+def _no_uplink(snapshot: Snapshot, shut: tuple[Policy, ...]) -> str:
+    whose = f" for {joined([policy.name for policy in shut])}" if len(shut) < len(snapshot.settings.active) else ""
+    devices = joined(snapshot.uplinks.default_devices)
+    return f"{NO_UPLINK}{whose}" + (f"; the default route uses {devices}" if devices else "")
+
+
+def _shut_policies(snapshot: Snapshot) -> tuple[Policy, ...]:
+    """The active policies none of whose uplinks is up."""
+    policies = snapshot.settings.active if snapshot.settings.enabled else ()
+    return tuple(policy for policy in policies if not any(uplink.up for uplink in ways_out(policy, snapshot.uplinks)))
 
 
 def _relevant(detours: tuple[Detour, ...], stands: Standing) -> tuple[Detour, ...]:

@@ -7,6 +7,8 @@ Exit codes: 0 done (status: in sync); 1 it failed, or status is anything else th
 from __future__ import annotations
 
 import argparse
+import io
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,10 +18,17 @@ from typing import NoReturn
 from dmsfw import __version__, commands
 from dmsfw.config import option_table
 from dmsfw.errors import DmsfwError
+from dmsfw.report.text import clean
 
 EXIT_FAILED = 1
 EXIT_USAGE = 64
 """EX_USAGE of sysexits.h; argparse's own 2 means something here."""
+
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as a shell has it."""
+
+MESSAGE_LIMIT = 500
+"""Characters of an error: argparse repeats what it was given."""
 
 EPILOG = (
     "exit codes: 0 done, or in sync; 1 failed, or not in sync; 2 plan: changes are due; 3 status: not running; "
@@ -32,27 +41,61 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it in one line, with where to look."""
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: {clean(message, MESSAGE_LIMIT)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors are one line each on stderr, never a traceback."""
-    arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a network's name may be in letters that a locale has not
     try:
-        code: int = arguments.command(arguments)
+        code = _code(argv)
         sys.stdout.flush()
     except DmsfwError as error:
-        for line in str(error).splitlines():
-            print(f"dmsfw: {line}", file=sys.stderr)
-        return EXIT_FAILED
+        return _failed(str(error))
     except BrokenPipeError:
-        # The reader has gone, as `head` does: what it wanted it has. Python must not complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone, as `head` does: what it wanted it has.
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        return _failed(f"it cannot be done: {error}")
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
     else:
         return code
+
+
+def _code(argv: Sequence[str] | None) -> int:
+    """Run the command. Raises: whatever the command raises; OSError for its output."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as done:  # --help, --version and wrong usage: what they print is output like any other
+        return int(done.code or 0)
+    code: int = arguments.command(arguments)
+    return code
+
+
+def _failed(message: str) -> int:
+    for line in message.splitlines():
+        print(f"dmsfw: {line}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+def _drop_output() -> None:
+    """Have Python not complain once more at its end about what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _seconds(text: str) -> float:
+    """Read what `--wait` was given. Raises: ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _parser() -> Parser:
@@ -89,7 +132,7 @@ def _add(
 
 def _with_wait(parser: Parser) -> None:
     parser.add_argument(
-        "--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for a daemon to end (%(default)s)"
+        "--wait", type=_seconds, default=0.0, metavar="S", help="wait up to S seconds for a daemon to end (%(default)s)"
     )
 
 

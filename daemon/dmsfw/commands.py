@@ -13,7 +13,7 @@ import structlog
 
 from dmsfw import instance
 from dmsfw.chronicle import STATUS_NAME, Chronicle
-from dmsfw.config import Loaded, advice, load
+from dmsfw.config import Loaded, advice, load, predecessors
 from dmsfw.daemon import Daemon
 from dmsfw.enforce import Iptables
 from dmsfw.enforce.lock import default_path
@@ -32,6 +32,8 @@ RUN_WAIT_S = 6.0
 
 FALLBACK_COLUMNS = (100, 24)
 
+NEVER_PASSED = statuses.Status(version="", pid=0, state="starting", reasons=("it has not passed yet",))
+
 logger = structlog.get_logger()
 
 
@@ -42,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     _configure_log(loaded.settings)
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, RUN_WAIT_S):
-        for obstacle in obstacles():
+        found = obstacles()
+        for obstacle in found:
             logger.error("another firewall is in the way", obstacle=obstacle)
-        _daemon(arguments, loaded).run()
+        _daemon(arguments, loaded, found).run()
     return 0
 
 
@@ -54,7 +57,7 @@ def apply(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config).settings
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, arguments.wait):
-        outcome = reconcile(_WorldOnce(settings), Iptables.of_this_host())
+        outcome = reconcile(_WorldOnce(settings), Iptables.of_this_host(slow=_tell_slow_lock))
     _print_plan(outcome)
     return 0
 
@@ -75,7 +78,7 @@ def clean(arguments: argparse.Namespace) -> int:
     _require_root()
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, arguments.wait):
-        removed = Iptables.of_this_host().converge(())
+        removed = Iptables.of_this_host(slow=_tell_slow_lock).converge(())
     print(f"{len(removed.changes)} rules and chains removed" if removed else "nothing to remove")
     return 0
 
@@ -83,7 +86,8 @@ def clean(arguments: argparse.Namespace) -> int:
 def check(arguments: argparse.Namespace) -> int:
     """The configuration: all its problems (raised), or what to think of."""
     loaded = load(arguments.config)
-    for warning in (*loaded.warnings, *advice(loaded.settings)):
+    old_script = predecessors(arguments.config.parent.parent / "firewall.user")
+    for warning in (*loaded.warnings, *advice(loaded.settings), *old_script):
         print(f"warning: {warning}")
     settings = loaded.settings
     print(f"{arguments.config} is valid: {len(settings.active)} of {len(settings.policies)} policies are switched on")
@@ -95,7 +99,7 @@ def status(arguments: argparse.Namespace) -> int:
     running = instance.is_running(arguments.run_dir)
     seen = _seen_status(arguments.run_dir / STATUS_NAME, running=running)
     if arguments.json:
-        print(statuses.to_json(seen))
+        print(statuses.to_json(seen), end="")
     else:
         colour = sys.stdout.isatty() and log.colour_wanted()
         width = shutil.get_terminal_size(FALLBACK_COLUMNS).columns
@@ -107,8 +111,11 @@ def _seen_status(path: Path, *, running: bool) -> statuses.Status:
     try:
         written = statuses.from_json(files.read(path))
     except FileNotFoundError:
-        written = statuses.Status(version="", pid=0, state="starting", reasons=("it has not passed yet",))
-        return statuses.as_seen(written, running=running, now_s=0.0)
+        return statuses.as_seen(NEVER_PASSED, running=running, now_s=0.0)
+    except statuses.UnreadableStatus:
+        if running:
+            raise
+        return statuses.as_seen(NEVER_PASSED, running=False, now_s=0.0)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     seen = statuses.as_seen(written, running=running, now_s=time.time())
@@ -118,7 +125,7 @@ def _seen_status(path: Path, *, running: bool) -> statuses.Status:
         return seen
 
 
-def _daemon(arguments: argparse.Namespace, loaded: Loaded) -> Daemon:
+def _daemon(arguments: argparse.Namespace, loaded: Loaded, found: tuple[str, ...]) -> Daemon:
     wake = Wake()
     world = World(loaded.settings, wake.set, config_dir=arguments.config.parent, xtables_lock=default_path())
     daemon = Daemon(
@@ -127,7 +134,7 @@ def _daemon(arguments: argparse.Namespace, loaded: Loaded) -> Daemon:
         world=world,
         enforcer=Iptables.of_this_host(slow=_say_slow_lock, stop=lambda: daemon.stopping),
         wake=wake,
-        chronicle=Chronicle(arguments.run_dir),
+        chronicle=Chronicle(arguments.run_dir, found),
         apply_log_settings=_configure_log,
     )
     daemon.chronicle.config_taken(loaded, changed=False)
@@ -140,6 +147,10 @@ def _configure_log(settings: Settings) -> None:
 
 def _say_slow_lock(waited_s: float) -> None:
     logger.warning("waiting for the xtables lock", waited_s=round(waited_s, 1))
+
+
+def _tell_slow_lock(_: float) -> None:
+    print("dmsfw: waiting for the xtables lock, which another process holds", file=sys.stderr)
 
 
 def _print_plan(outcome: Outcome) -> None:

@@ -35,7 +35,11 @@ LOOK_S = 1.0
 COMPARE_S = 30.0
 """Seconds between whole passes without any event: what a look at a large table cannot see."""
 
-CONFIG_TRIGGERS = frozenset({"config", "signal"})
+RESYNC = "resync"
+
+CONFIG_TRIGGERS = frozenset({"start", "config", "signal", RESYNC})
+"""The file is read again at the start, since it may have changed while a predecessor was waited for, and with every
+resync, since inotify may be had no more."""
 
 log = structlog.get_logger()
 
@@ -60,6 +64,10 @@ class ObservedWorld(World, Protocol):
 
     def detours(self) -> tuple[Detour, ...]:
         """Containers that leave by another network."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often Docker's events were lost and found again."""
 
 
 class WatchfulEnforcer(Enforcer, Protocol):
@@ -121,9 +129,12 @@ class Daemon:
         """Wait until something is due, and do it."""
         self.wake.wait(self._due.next_at - self.clock())
         now = self.clock()
-        self._collect(now)
-        if self._pending and now >= self._due.serve_at and not self.stopping:
-            self._serve(now)
+        try:
+            self._collect(now)
+            if self._pending and now >= self._due.serve_at and not self.stopping:
+                self._serve(now)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the firewall unattended
+            self._crashed(error)
 
     def stop(self) -> None:
         """End after the pass that runs now. May be called in a signal handler."""
@@ -142,7 +153,8 @@ class Daemon:
 
     def _collect(self, now: float) -> None:
         """Gather why a pass is due, and when it may begin."""
-        self._pending |= self.wake.take() | self._timed(now)
+        self._pending |= self.wake.take()
+        self._pending |= self._timed(now)
         if self._pending:
             self._due.serve_at = min(self._due.serve_at, now + self._pace.delay(now))
 
@@ -157,9 +169,10 @@ class Daemon:
             triggers.add("timer")
         if now >= self._due.resync_at:
             self._due.resync_at = now + self.settings.resync_s
-            self.world.poke_all("timer")
-            triggers.add("timer")
+            self.world.poke_all(RESYNC)
+            triggers.add(RESYNC)
         if now >= self._due.retry_at:
+            self._due.retry_at = float("inf")
             triggers.add("retry")
         return triggers
 
@@ -169,7 +182,8 @@ class Daemon:
         try:
             return self.enforcer.changed()
         except EnforceError:
-            return True
+            # A pass says it aloud; while that one is being tried again anyhow, a look must not hurry it.
+            return self._due.retry_at == float("inf")
 
     def _serve(self, now: float) -> None:
         """Clear what is pending, then pass: a wake from here on earns another pass."""
@@ -183,13 +197,12 @@ class Daemon:
 
     def _reload(self, triggers: frozenset[str]) -> None:
         try:
-            loaded = load(self.config)
+            self._take(load(self.config))
         except SettingsError as error:
             self.chronicle.config_broken(error)
-            return
-        self._take(loaded)
         if "signal" in triggers:
-            self.world.poke_all("signal")
+            # Each source wakes with what it was poked with: by "signal" it would poke itself for ever.
+            self.world.poke_all(RESYNC)
 
     def _take(self, loaded: Loaded) -> None:
         changed = loaded.settings != self.settings
@@ -203,7 +216,6 @@ class Daemon:
     def _pass(self, triggers: frozenset[str], began: float) -> None:
         outcome = self._reconciled()
         if outcome is not None:
-            self._backoff.reset()
             self.chronicle.passed(self._last, outcome, triggers)
             self._last = outcome
         self.chronicle.write_status(
@@ -214,6 +226,8 @@ class Daemon:
             duration_s=self.clock() - began,
             done=outcome is not None,
         )
+        if outcome is not None:
+            self._backoff.reset()
 
     def _reconciled(self) -> Outcome | None:
         """Run a pass; None when it could not be done, which is noted and tried again."""
@@ -221,8 +235,8 @@ class Daemon:
             return reconcile(self._seen_world(), self.enforcer)
         except DmsfwError as error:
             self._failed(error)
-        except Exception as error:
-            log.exception("unexpected error")
+        except Exception as error:  # noqa: BLE001 - nor may it hide the state of things
+            self.chronicle.crashed(error)
             self._failed(EnforceError(f"{type(error).__name__}: {error}"))
         return None
 
@@ -234,7 +248,15 @@ class Daemon:
         """A source that was never read pokes us when it is; anything else is tried again."""
         self.chronicle.failed(error, stopping=self.stopping)
         if not isinstance(error, NeverRead):
-            self._due.retry_at = self.clock() + self._backoff.next_s()
+            self._retry()
+
+    def _crashed(self, error: Exception) -> None:
+        """Something beside the pass went wrong."""
+        self.chronicle.crashed(error)
+        self._retry()
+
+    def _retry(self) -> None:
+        self._due.retry_at = self.clock() + self._backoff.next_s()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """What can go wrong, and what is done about each.
 
-    DmsfwError
-    +-- SettingsError     the operator must act; all problems in one message; the last good configuration stays
-    +-- InvalidValue      a value that was to have been checked before: a fault of ours, nothing is opened
-    +-- ObserveError      a source did not answer: back off, go on with its last good reading
-    |   +-- NeverRead     and there is no last good reading yet: nothing is written
-    +-- EnforceError      the firewall could not be brought to the desired state
-    |   +-- TableChanged  somebody wrote between read and commit: plan again at once
-    |   +-- TableRefused  the kernel refuses: back off, log as an error
-    +-- Busy              another dmsfw holds this network namespace
-    +-- UsageError        the command cannot be carried out here; the message says what to do
+DmsfwError
++-- SettingsError     the operator must act; all problems in one message; the last good configuration stays
++-- InvalidValue      a value that was to have been checked before: a fault of ours, nothing is opened
++-- ObserveError      a source did not answer: back off, go on with its last good reading
+|   +-- NeverRead     and there is no last good reading yet: nothing is written
++-- EnforceError      the firewall could not be brought to the desired state
+|   +-- TableChanged  somebody wrote between read and commit: plan again at once
+|   +-- TableRefused  the kernel refuses: back off, log as an error
++-- Busy              another dmsfw holds this network namespace
++-- UsageError        the command cannot be carried out here; the message says what to do
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ namespace, whatever folder is used: the kernel keeps those names per network nam
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -24,6 +25,9 @@ LOCK_NAME = "lock"
 STEP_S = 0.05
 """How often a wait looks again."""
 
+TAKEN = frozenset({errno.EWOULDBLOCK, errno.EADDRINUSE})
+"""What the kernel says of a lock and of a name that somebody else holds."""
+
 UCRED = struct.Struct("=3i")
 """struct ucred: pid, uid, gid."""
 
@@ -37,11 +41,13 @@ def only_one(run_dir: Path, wait_s: float) -> Iterator[None]:
 
 
 def is_running(run_dir: Path) -> bool:
-    """Tell whether a daemon serves this run-dir: the lock tells, which no crash leaves behind."""
+    """Tell whether a daemon serves this run-dir: the lock tells, which no crash leaves behind. Raises: UsageError."""
     try:
         fd = os.open(run_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise _unusable(run_dir, error) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -57,8 +63,9 @@ def _locked(run_dir: Path, deadline: float) -> Iterator[None]:
     try:
         fd = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
-        raise UsageError(f"{run_dir / LOCK_NAME} cannot be opened: {error.strerror}") from error
+        raise _unusable(run_dir, error) from error
     try:
+        os.fchmod(fd, 0o644)
         _until(deadline, lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
         yield
     finally:
@@ -68,15 +75,19 @@ def _locked(run_dir: Path, deadline: float) -> Iterator[None]:
 @contextmanager
 def _bound(deadline: float) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        try:
-            _until(deadline, lambda: sock.bind(ABSTRACT_NAME))
-        except Busy:
-            # Anybody may take the name, a container in the host's network too: only our own user's claim counts.
-            if _owner() in {None, os.geteuid()}:
-                raise
-        else:
-            sock.listen(1)
+        _until(deadline, lambda: _claim(sock))
         yield
+
+
+def _claim(sock: socket.socket) -> None:
+    """Anybody may take the name, a container in the host's network too: only our own user's claim counts."""
+    try:
+        sock.bind(ABSTRACT_NAME)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or _owner() in {None, os.geteuid()}:
+            raise
+    else:
+        sock.listen(1)
 
 
 def _owner() -> int | None:
@@ -89,11 +100,18 @@ def _owner() -> int | None:
     return None
 
 
+def _unusable(run_dir: Path, error: OSError) -> UsageError:
+    reason = "it is a link, remove it" if error.errno == errno.ELOOP else f"{error.strerror}"
+    return UsageError(f"{run_dir / LOCK_NAME} cannot be opened: {reason}")
+
+
 def _until(deadline: float, take: Callable[[], object]) -> None:
     while True:
         try:
             take()
         except OSError as error:
+            if error.errno not in TAKEN:
+                raise UsageError(f"it cannot be told whether another dmsfw runs: {error.strerror}") from error
             if time.monotonic() >= deadline:
                 raise Busy("another dmsfw holds this network namespace: stop it first, or wait with --wait") from error
             time.sleep(STEP_S)

@@ -33,7 +33,7 @@ ID_LENGTH = 12
 
 
 def is_device_name(name: str) -> bool:
-    """Tell whether `name` is a device name that may stand in a rule. The kernel has no `.` and no `..` (dev_valid_name)."""
+    """Tell whether `name` may stand in a rule. The kernel has no `.` and no `..` (dev_valid_name)."""
     return DEVICE_NAME.fullmatch(name) is not None and name not in {".", ".."}
 
 
@@ -87,7 +87,10 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration, valid. `wan_zone` comes from the firewall's own file beside ours."""
+    """The whole configuration, valid. `wan_zone` comes from the firewall's own file beside ours.
+
+    `metrics_file` empty: no metrics are written.
+    """
 
     enabled: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -96,6 +99,7 @@ class Settings:
     uplinks: tuple[str, ...] = ()
     uplink_devices: tuple[str, ...] = ()
     resync_s: int = 60
+    metrics_file: str = ""
     policies: tuple[Policy, ...] = ()
     wan_zone: Zone = field(default_factory=Zone)
 
@@ -223,11 +227,13 @@ class Change:
 class Plan:
     """What a pass had to change (or would), and what stands there. Empty `changes`: in sync.
 
-    `rules` counts the owned rules that are due; `ahead` are other people's rules that a packet meets before ours.
+    `rules` counts the owned rules that are due, `rules_by_bridge` those of each network (a rule that two share counts
+    for both); `ahead` are other people's rules that a packet meets before ours.
     """
 
     changes: tuple[Change, ...] = ()
     rules: int = 0
+    rules_by_bridge: tuple[tuple[str, int], ...] = ()
     ahead: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:

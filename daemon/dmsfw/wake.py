@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-from collections import deque
 from contextlib import suppress
 
 
@@ -13,13 +12,13 @@ class Wake:
 
     def __init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._triggers: deque[str] = deque()
+        self._triggers: set[str] = set()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
     def set(self, trigger: str) -> None:
         """Wake the waiting thread. Neither blocks nor takes a lock, so a signal handler may call it."""
-        self._triggers.append(trigger)
+        self._triggers.add(trigger)  # one step in C, as `pop` is: neither a thread nor a signal comes between
         os.eventfd_write(self._fd, 1)
 
     def wait(self, timeout_s: float) -> None:
@@ -32,7 +31,7 @@ class Wake:
             os.eventfd_read(self._fd)
         taken = set()
         while self._triggers:
-            taken.add(self._triggers.popleft())
+            taken.add(self._triggers.pop())
         return frozenset(taken)
 
     def close(self) -> None:

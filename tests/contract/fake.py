@@ -12,13 +12,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from dmsfw.enforce.render import RuleSpec, TableKey
-from dmsfw.enforce.tables import CreateChain, Delete, Edit, Entry, Image, Insert
+from dmsfw.enforce.render import RuleSpec, TableKey, owned_id
+from dmsfw.enforce.tables import CreateChain, Delete, Edit, Image, Insert
 from dmsfw.errors import TableChanged, TableRefused
 
 BUILTIN = {"filter": ("INPUT", "FORWARD", "OUTPUT"), "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")}
 
-Chains = dict[str, tuple[Entry, ...]]
+
+@dataclass(frozen=True, slots=True)
+class FakeEntry:
+    """A rule in memory."""
+
+    key: Hashable
+    target: str
+    comment: str = ""
+    states: frozenset[str] = frozenset()
+    packets: int = 0
+    octets: int = 0
+    text: str = ""
+
+    @property
+    def owned_id(self) -> str:
+        return owned_id(self.comment)
+
+
+Chains = dict[str, tuple[FakeEntry, ...]]
 
 
 def fresh(key: TableKey) -> Chains:
@@ -26,17 +44,17 @@ def fresh(key: TableKey) -> Chains:
     return dict.fromkeys(BUILTIN[key.name], ())
 
 
-def entry_of(spec: RuleSpec) -> Entry:
+def entry_of(spec: RuleSpec) -> FakeEntry:
     """How a rule of ours stands in a table."""
-    return Entry(spec, spec.target, spec.comment, frozenset(spec.states), text=spec.text.split(" ", 2)[2])
+    return FakeEntry(spec, spec.target, spec.comment, frozenset(spec.states), text=spec.text.split(" ", 2)[2])
 
 
-def foreign_entry(text: str) -> Entry:
+def foreign_entry(text: str) -> FakeEntry:
     """A rule of somebody else's: all that stands behind `-A CHAIN`."""
     words = shlex.split(text)
     said = dict(pairwise(words))
     states = frozenset(said.get("--ctstate", "").split(",")) - {""}
-    return Entry(text, said.get("-j", ""), said.get("--comment", ""), states, text=text)
+    return FakeEntry(text, said.get("-j", ""), said.get("--comment", ""), states, text=text)
 
 
 def keys(chains: Chains) -> tuple[tuple[str, tuple[Hashable, ...]], ...]:
@@ -50,7 +68,15 @@ class FakeImage:
 
     chains: Chains
 
-    def chain(self, name: str) -> Sequence[Entry] | None:
+    @property
+    def fingerprint(self) -> int:
+        return hash(keys(self.chains))
+
+    @property
+    def mark(self) -> int:
+        return self.fingerprint
+
+    def chain(self, name: str) -> Sequence[FakeEntry] | None:
         return self.chains.get(name)
 
     def ours_outside(self, own: str, builtin: str) -> Sequence[tuple[str, int]]:
@@ -97,8 +123,8 @@ class FakeTables:
         self.before_read(key)
         return FakeImage(dict(self.tables.setdefault(key, fresh(key))))
 
-    def fingerprint(self, key: TableKey) -> int:
-        return hash(keys(self.read(key).chains))
+    def mark(self, key: TableKey) -> int:
+        return self.read(key).mark
 
     def key_of(self, spec: RuleSpec) -> Hashable:
         return spec
@@ -120,7 +146,7 @@ class FakeTables:
         self.commits.append(key)
         self.after_commit(key)
 
-    def insert(self, key: TableKey, chain: str, index: int, entry: Entry) -> None:
+    def insert(self, key: TableKey, chain: str, index: int, entry: FakeEntry) -> None:
         """Somebody else puts a rule somewhere, making the table and the chain where they are not."""
         chains = self.tables.setdefault(key, fresh(key))
         entries = chains.get(chain, ())

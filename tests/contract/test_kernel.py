@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from dmsfw.enforce import library, sockopt
-from dmsfw.enforce.blob import Blob, parse_rule
+from dmsfw.enforce.blob import FINGERPRINT_ENTRIES, Blob
 from dmsfw.enforce.build import Builder
 from dmsfw.enforce.iptables import Iptables
-from dmsfw.enforce.kernel import CHECKSUM_ENTRIES, KernelTables
+from dmsfw.enforce.kernel import KernelTables
 from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, hook, render
+from dmsfw.enforce.rule import parse_rule
 from dmsfw.enforce.tables import CreateChain, Insert
 from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.model import Grant, PortRange
@@ -216,14 +217,15 @@ def test_a_table_that_python_iptables_cannot_open_is_refused(kernel: KernelBench
 
 
 def test_a_large_table_is_told_by_its_size(kernel: KernelBench) -> None:
-    rules = "".join(f"-A FORWARD -s 10.0.{number >> 8}.{number & 255} -j DROP\n" for number in range(CHECKSUM_ENTRIES))
+    numbers = range(FINGERPRINT_ENTRIES)
+    rules = "".join(f"-A FORWARD -s 10.0.{number >> 8}.{number & 255} -j DROP\n" for number in numbers)
     restore(FILTER, f"*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n")
     enforcer = Iptables(kernel.tables)
     enforcer.converge([grant()])
     assert not enforcer.changed()
     iptables(FILTER, "-A", "FORWARD", "-j", "DROP")
     assert enforcer.changed()
-    assert len(kernel.tables.read(FILTER).chain("FORWARD") or ()) == CHECKSUM_ENTRIES + 2
+    assert len(kernel.tables.read(FILTER).chain("FORWARD") or ()) == FINGERPRINT_ENTRIES + 2
 
 
 def test_rules_with_matches_and_targets_of_every_kind_are_read(kernel: KernelBench) -> None:

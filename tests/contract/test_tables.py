@@ -141,10 +141,10 @@ def test_a_foreign_rule_in_the_place_of_another_of_the_same_size_makes_the_image
 def test_counters_do_not_make_an_image_stale_and_are_kept(bench: Bench) -> None:
     bench.foreign(FILTER, *FOREIGN)
     Iptables(bench.tables).converge([grant()])
-    print_before = bench.tables.fingerprint(FILTER)
+    print_before = bench.tables.mark(FILTER)
     image = bench.tables.read(FILTER)
     bench.pass_one(FILTER)
-    assert bench.tables.fingerprint(FILTER) == print_before
+    assert bench.tables.mark(FILTER) == print_before
     before = bench.saved(FILTER)
     assert [line for line in before if not line.startswith("[0:0]")]
     commit(bench, FILTER, Insert(specs_of(grant(25))[FILTER][0]), image=image)
@@ -156,7 +156,7 @@ def test_counters_do_not_make_an_image_stale_and_are_kept(bench: Bench) -> None:
 @EVERY_TABLE
 def test_every_edit_changes_the_fingerprint(bench: Bench, key: TableKey) -> None:
     one, two = (specs_of(grant(port), grant(port, subnet="fd00::/64"))[key][0] for port in (1, 2))
-    seen = [bench.tables.fingerprint(key)]
+    seen = [bench.tables.mark(key)]
     edits: list[tuple[Edit, ...]] = [
         (CreateChain(key.own),),
         (Insert(one),),
@@ -165,12 +165,12 @@ def test_every_edit_changes_the_fingerprint(bench: Bench, key: TableKey) -> None
     ]
     for edit in edits:
         commit(bench, key, *edit)
-        seen.append(bench.tables.fingerprint(key))
+        seen.append(bench.tables.mark(key))
     first, second = bench.tables.read(key).chain(key.own) or ()
     commit(bench, key, Delete(key.own, 0, first), Insert(one))  # another order
-    seen.append(bench.tables.fingerprint(key))
+    seen.append(bench.tables.mark(key))
     commit(bench, key, Delete(key.own, 0, second))
-    seen.append(bench.tables.fingerprint(key))
+    seen.append(bench.tables.mark(key))
     assert len(set(seen)) == len(seen)
 
 

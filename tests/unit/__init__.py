@@ -1,0 +1,1 @@
+"""Quick tests that need neither a network nor a firewall."""

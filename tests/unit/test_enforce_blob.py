@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmsfw.enforce import diff
-from dmsfw.enforce.blob import EXTENSION, LAYOUTS, Blob, parse_rule
+from dmsfw.enforce.blob import Blob
 from dmsfw.enforce.describe import describe
 from dmsfw.enforce.render import TableKey, hook
+from dmsfw.enforce.rule import EXTENSION, LAYOUTS, parse_rule
 from dmsfw.enforce.tables import Entry
 from dmsfw.errors import TableRefused
 

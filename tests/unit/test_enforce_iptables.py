@@ -194,17 +194,40 @@ def test_a_rule_that_cannot_be_built_is_an_error_of_its_table(monkeypatch: pytes
         Iptables(tables).plan([grant()])
 
 
-def test_the_lock_is_held_from_reading_to_the_last_commit_and_freed_after_a_fault() -> None:
+def test_the_lock_is_held_for_every_commit_and_verification_and_freed_after_a_fault() -> None:
     tables = FakeTables()
     seen: list[bool] = []
+    tables.after_commit = lambda _: seen.clear()
     tables.before_read = lambda _: seen.append(tables.held)
     Iptables(tables).converge([grant()])
-    assert seen
-    assert all(seen)
+    assert seen == [True]
     refuse(tables, FILTER)
     with pytest.raises(TableRefused):
         Iptables(tables).converge([])
     assert not tables.held
+
+
+def test_a_pass_that_has_nothing_to_do_takes_no_lock() -> None:
+    tables, enforcer = converged(grant())
+    seen: list[bool] = []
+    tables.before_read = lambda _: seen.append(tables.held)
+    assert not enforcer.converge([grant()])
+    assert seen
+    assert not any(seen)
+
+
+def test_a_table_that_changes_before_the_lock_is_had_is_compared_anew_under_it() -> None:
+    tables, enforcer = converged(grant())
+    strangers = [foreign_entry("-s 192.0.2.9/32 -j DROP")]
+
+    def once(key: TableKey) -> None:
+        if strangers and key == FILTER:
+            tables.insert(key, "FORWARD", 0, strangers.pop())
+
+    tables.before_commit = once
+    assert enforcer.converge([grant(), grant(bridge="br-other", subnet="172.29.0.0/16")])
+    assert tables.specs(FILTER, "FORWARD")[0] == "-s 192.0.2.9/32 -j DROP"
+    assert not enforcer.converge([grant(), grant(bridge="br-other", subnet="172.29.0.0/16")])
 
 
 def test_a_plan_takes_no_lock_and_writes_nothing() -> None:
@@ -261,6 +284,10 @@ def test_only_the_rules_that_are_wanted_are_remembered(monkeypatch: pytest.Monke
     tables = FakeTables()
     kept: set[object] = set()
     monkeypatch.setattr(tables, "keep_only", kept.update)
-    Iptables(tables).converge([grant()])
+    enforcer = Iptables(tables)
+    enforcer.converge([grant()])
+    assert kept == set(), "nothing is forgotten before something is due no more"
+    enforcer.converge([grant(bridge="br-other")])
+    enforcer.converge([grant()])
     specs = {spec for specs in render([grant()]).values() for spec in specs}
-    assert kept == specs | {hook(key) for key in TABLES}
+    assert kept >= specs | {hook(key) for key in TABLES}

@@ -80,6 +80,7 @@ def _settings(sections: list[Section], folder: Path, problems: Problems) -> Sett
         uplinks=main.many("uplink", values.interface),
         uplink_devices=main.many("uplink_device", values.device),
         resync_s=main.one("resync_interval", values.seconds, default=DEFAULT.resync_s),
+        metrics_file=main.one("metrics_file", values.metrics_file, default=DEFAULT.metrics_file),
         policies=tuple(egress.policy(reader) for reader in readers if reader.section.type == "egress"),
         wan_zone=beside.wan_zone(folder, problems),
     )

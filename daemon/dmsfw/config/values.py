@@ -25,7 +25,7 @@ RESYNC_S = range(5, 86401)
 """Seconds between whole passes: often enough to be of use, seldom enough not to be felt."""
 
 MAX_TEXT = 255
-"""Longest label or network name, in characters. Docker's own names are far shorter."""
+"""Longest label, network name or path, in characters. Docker's own names are far shorter."""
 
 MAX_SOCKET_PATH = 107
 """Longest path of a unix socket in bytes (unix(7): sun_path has 108, one for the NUL)."""
@@ -34,6 +34,7 @@ BOOLEAN = "1 or 0 (or yes no, on off, true false, enabled disabled)"
 LEVEL = "debug, info, warning or error"
 FORMAT = "text or json"
 URL = f"unix:// and the absolute path of a socket, at most {MAX_SOCKET_PATH} bytes, without spaces"
+METRICS = f"the absolute path of a file that ends in .prom, at most {MAX_TEXT} characters, without spaces"
 SECONDS = f"whole seconds from {RESYNC_S[0]} to {RESYNC_S[-1]}"
 INTERFACE = "an interface's name as in /etc/config/network: 1 to 64 of A-Z a-z 0-9 _ . -"
 DEVICE = "a device's name: 1 to 15 of A-Z a-z 0-9 _ . @ -"
@@ -107,6 +108,14 @@ def docker_url(text: str) -> str:
     well_formed = path != text and path.startswith("/") and path.isprintable() and " " not in path
     if not well_formed or path.endswith("/") or len(path.encode()) > MAX_SOCKET_PATH:
         raise NotAllowed(URL)
+    return text
+
+
+def metrics_file(text: str) -> str:
+    """Read where metrics are written. The ending keeps a slip from overwriting another file. Raises: NotAllowed."""
+    well_formed = text.startswith("/") and text.isprintable() and " " not in text
+    if not well_formed or not text.endswith(".prom") or text.endswith("/.prom") or len(text) > MAX_TEXT:
+        raise NotAllowed(METRICS)
     return text
 
 

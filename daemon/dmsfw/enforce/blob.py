@@ -1,152 +1,16 @@
-"""A table as the kernel hands it out (`IPT_SO_GET_ENTRIES`), and as python-iptables builds it: bytes into rules.
-
-Layouts from linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h and linux/netfilter_ipv6/ip6_tables.h; alike
-on all architectures that OpenWrt runs dockerd on. Foreign rules are never taken apart further than is needed
-to place ours, so an extension that nobody here knows does no harm.
-"""
+"""A whole table as the kernel hands it out (`IPT_SO_GET_ENTRIES`): bytes into chains. For one rule, see `rule`."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
-from dmsfw.enforce.describe import describe
-from dmsfw.enforce.tables import Entry
-from dmsfw.errors import TableRefused
+from dmsfw.enforce.rule import COUNTERS, EXTENSION, LAYOUTS, OFFSETS, VERDICT, KernelEntry, Memory, as_laid_out, text_of
 
-
-class Layout(NamedTuple):
-    """Sizes of one address family's `struct ip[6]t_entry`, in bytes."""
-
-    ip: int
-    offsets_at: int
-    counters_at: int
-    matches_at: int
-
-
-LAYOUTS: dict[int, Layout] = {4: Layout(84, 88, 96, 112), 6: Layout(136, 140, 152, 168)}
-
-EXTENSION = struct.Struct("=H29sB")
-"""Head of a match or target (`struct xt_entry_match`): size with its data, name, revision."""
-
-OFFSETS = struct.Struct("=HH")
-COUNTERS = struct.Struct("=QQ")
-VERDICT = struct.Struct("=i")
-
-VERDICTS = {-1: "DROP", -2: "ACCEPT", -4: "QUEUE", -5: "RETURN"}
-"""Standard targets: -(NF_DROP=0)-1, -(NF_ACCEPT=1)-1, -(NF_QUEUE=3)-1, XT_RETURN."""
-
-STATES = {
-    0x01: "INVALID",
-    0x08: "NEW",
-    0x04: "RELATED",
-    0x02: "ESTABLISHED",
-    0x100: "UNTRACKED",
-    0x40: "SNAT",
-    0x80: "DNAT",
-}
-"""Bits of the conntrack match's state mask (xt_conntrack.h), in the order in which iptables writes them."""
-
-UNTRACKED_OF_STATE = 0x40
-"""The one bit that is another in the old match `state` (xt_state.h)."""
-
-CONNTRACK_INVERTED_AT = 148
-"""Where inversions and state mask stand in the conntrack match's data, revisions 2 and 3."""
-
-CONNTRACK_FLAGS = struct.Struct("=HH")
-STATE_MASK = struct.Struct("=I")
-INVERTED_STATE = 0x01
-"""XT_CONNTRACK_STATE among the inversions: the rule asks for every other state."""
-
-ERROR = b"ERROR"
-"""Target of the pseudo rules that head a chain of the user's, and that end the table."""
-
-
-class Extension(NamedTuple):
-    """A match or target: what it is and the bytes that say what it does."""
-
-    name: bytes
-    revision: int
-    content: bytes
-
-
-Key = tuple[bytes, tuple[Extension, ...], Extension]
-"""What makes two rules equal: addresses and devices, matches, target. Counters and kernel marks are left out."""
-
-
-@contextmanager
-def _as_laid_out() -> Iterator[None]:
-    """Raises: TableRefused for bytes that are no table."""
-    try:
-        yield
-    except (struct.error, ValueError, IndexError) as error:
-        raise TableRefused(f"the kernel's table is not laid out as it should be: {error}") from error
-
-
-@_as_laid_out()
-def parse_rule(version: int, raw: bytes, chains: dict[int, str] | None = None) -> Entry:
-    """One rule. `chains`: name of the chain whose first rule stands at an offset, to read jumps.
-
-    Raises: TableRefused.
-    """
-    layout = LAYOUTS[version]
-    target_at, _ = OFFSETS.unpack_from(raw, layout.offsets_at)
-    matches = tuple(_extensions(raw, layout.matches_at, target_at))
-    (extension,) = _extensions(raw, target_at, len(raw))
-    target = _target(extension, chains or {})
-    packets, octets = COUNTERS.unpack_from(raw, layout.counters_at)
-    ip = raw[: layout.ip]
-    states = frozenset(state for match in matches for state in _states(match))
-    comment = next((_text(match.content) for match in matches if match.name == b"comment"), "")
-    name = target.name.decode("ascii", "replace")
-    known = [(match.name.decode("ascii", "replace"), match.content) for match in matches]
-    text = describe(version, ip, known, [state for state in STATES.values() if state in states], comment, name)
-    return Entry((ip, matches, target), name, comment, states, packets, octets, text)
-
-
-def _extensions(raw: bytes, start: int, end: int) -> Iterator[Extension]:
-    while start < end:
-        size, name, revision = EXTENSION.unpack_from(raw, start)
-        if not EXTENSION.size <= size <= end - start:
-            raise ValueError("an extension shorter than its head or longer than its rule")
-        yield Extension(name.partition(b"\0")[0], revision, raw[start + EXTENSION.size : start + size])
-        start += size
-
-
-def _target(target: Extension, chains: dict[int, str]) -> Extension:
-    """A standard target gets its verdict's or its chain's name, as it has while python-iptables holds it."""
-    if target.name:
-        is_verdict = target.name.decode("ascii", "replace") in VERDICTS.values()
-        return Extension(target.name, 0, b"") if is_verdict or _is_jump(target) else target
-    (verdict,) = VERDICT.unpack_from(target.content)
-    name = VERDICTS.get(verdict) or chains.get(verdict, "")  # no verdict and no chain: on to the next rule
-    return Extension(name.encode(), 0, b"")
-
-
-def _is_jump(target: Extension) -> bool:
-    """A jump that the kernel has not seen yet: the chain's name, and the room for a verdict, empty."""
-    return target.name.startswith(b"DMSFW-") and not any(target.content)
-
-
-def _states(match: Extension) -> Iterator[str]:
-    mask = 0
-    if match.name == b"conntrack" and match.revision > 1:
-        inverted, mask = CONNTRACK_FLAGS.unpack_from(match.content, CONNTRACK_INVERTED_AT)
-        mask = 0 if inverted & INVERTED_STATE else mask
-    elif match.name == b"state":
-        (mask,) = STATE_MASK.unpack_from(match.content)
-        mask = mask & ~UNTRACKED_OF_STATE | (mask & UNTRACKED_OF_STATE) << 2
-    yield from (name for bit, name in STATES.items() if mask & bit)
-
-
-def _text(content: bytes) -> str:
-    return content.partition(b"\0")[0].decode("utf-8", "replace")
+FINGERPRINT_ENTRIES = 1000
+"""Tables up to this size are compared by content at every look (0.1 ms at 100 rules); larger ones by their size."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +23,11 @@ class Blob:
     version: int
     raw: bytes
     hooks: dict[str, int]
-    _parsed: dict[str, tuple[Entry, ...]] = field(default_factory=dict, compare=False)
+    memory: Memory = field(default_factory=Memory, compare=False)
+    _parsed: dict[str, tuple[KernelEntry, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
-    @_as_laid_out()
+    @as_laid_out()
     def _walk(self) -> tuple[list[int], list[tuple[int, str]]]:
         """Offsets of all entries, and (offset of the first rule, name) of all chains, both ascending."""
         raw, at = self.raw, LAYOUTS[self.version].offsets_at
@@ -174,7 +39,7 @@ class Blob:
             starts.append(position)
             name_at = position + target_at + 2
             if raw[name_at : name_at + 6] == b"ERROR\0":
-                chains.append((position + size, _text(raw[position + target_at + EXTENSION.size : position + size])))
+                chains.append((position + size, text_of(raw[position + target_at + EXTENSION.size : position + size])))
             if not size or size > end - position:
                 raise ValueError("an entry of no size or longer than its table")
             position += size
@@ -198,7 +63,7 @@ class Blob:
     def _names(self) -> dict[int, str]:
         return dict(self._walk[1])
 
-    def chain(self, name: str) -> tuple[Entry, ...] | None:
+    def chain(self, name: str) -> tuple[KernelEntry, ...] | None:
         """The rules of a chain in order, without its policy; None when there is no such chain."""
         if name not in self._chains:
             return None
@@ -225,13 +90,19 @@ class Blob:
 
     @cached_property
     def fingerprint(self) -> int:
-        """Changes with every edit, the counters left out; equal fingerprints, equal rules (CRC-32)."""
+        """Changes with every edit, the counters left out; equal fingerprints, equal rules (64 bits, this process's)."""
         at = LAYOUTS[self.version].counters_at
-        view, crc = memoryview(self.raw), 0
-        starts = self._walk[0]
-        for start, following in zip(starts, [*starts[1:], len(self.raw)], strict=True):
-            crc = zlib.crc32(view[start + at + COUNTERS.size : following], zlib.crc32(view[start : start + at], crc))
-        return crc
+        raw, starts = self.raw, self._walk[0]
+        # From behind one rule's counters to the next one's: one piece a rule.
+        begins = [0, *(start + at + COUNTERS.size for start in starts)]
+        ends = [*(start + at for start in starts), len(raw)]
+        return hash(b"".join([raw[begin:end] for begin, end in zip(begins, ends, strict=True)]))
+
+    @property
+    def mark(self) -> Hashable:
+        """What `Tables.mark` is while nobody writes: the fingerprint of a small table, the size of a large one."""
+        entries = len(self._walk[0])
+        return self.fingerprint if entries <= FINGERPRINT_ENTRIES else (entries, len(self.raw))
 
     def _holding(self, needle: bytes) -> Iterator[int]:
         """Indexes of the entries whose bytes hold `needle`."""
@@ -241,7 +112,7 @@ class Blob:
             yield bisect_right(starts, position) - 1
             position = self.raw.find(needle, position + 1)
 
-    def _entry(self, index: int) -> Entry:
+    def _entry(self, index: int) -> KernelEntry:
         starts, _ = self._walk
         end = starts[index + 1] if index + 1 < len(starts) else len(self.raw)
-        return parse_rule(self.version, self.raw[starts[index] : end], self._names)
+        return KernelEntry(self.version, self.raw[starts[index] : end], self._names, self.memory)

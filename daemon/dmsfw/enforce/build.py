@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from dmsfw.enforce import library
-from dmsfw.enforce.blob import EXTENSION, LAYOUTS, OFFSETS
 from dmsfw.enforce.render import RuleSpec, dports
+from dmsfw.enforce.rule import EXTENSION, LAYOUTS, OFFSETS
 from dmsfw.errors import TableRefused
 
 PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "ipv6-icmp": 58}

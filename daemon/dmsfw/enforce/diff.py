@@ -43,7 +43,8 @@ def edits(key: TableKey, image: Image, wanted: Wanted) -> tuple[Edit, ...]:
 def others_ahead(key: TableKey, image: Image, hook_key: Hashable) -> tuple[Entry, ...]:
     """The rules of others that a packet meets before our hook; none while there is no hook."""
     entries = image.chain(key.builtin) or ()
-    hook_at = next((index for index, entry in enumerate(entries) if entry.key == hook_key), None)
+    hooks = (index for index, entry in enumerate(entries) if entry.target == key.own and entry.key == hook_key)
+    hook_at = next(hooks, None)
     if hook_at is None:
         return ()
     foreign = [entry for entry in entries[:hook_at] if not _is_ours(key, entry)]
@@ -82,7 +83,7 @@ def _standing_hook(key: TableKey, entries: Sequence[Entry], hook_key: Hashable, 
     """The first hook that is in its place."""
     foreign_ahead = 0
     for index, entry in enumerate(entries):
-        if entry.key == hook_key and foreign_ahead in places:
+        if entry.target == key.own and entry.key == hook_key and foreign_ahead in places:
             return index
         foreign_ahead += not _is_ours(key, entry)
     return None

@@ -1,4 +1,4 @@
-"""The enforcer for iptables: lock, read, diff, commit in order, verify, unlock.
+"""The enforcer for iptables: read, compare; where something is due: lock, commit in order, verify, unlock.
 
 1. One commit per table, so no reader sees a half-written set; nat takes a second one when it both opens and closes.
 2. Opening, nat goes before filter: a first packet that leaves un-translated makes a conntrack entry that keeps its flow
@@ -6,71 +6,28 @@
 3. A table that fails stops what would be un-translated behind it in its address family, and nothing else: filter goes
    on closing, and the other family goes on.
 4. After each commit the table is read again: only what stands there counts.
+5. A pass that has nothing to do takes no lock, and does not look closer at a table that is as it was left. Under the
+   lock, a commit is made only on a table that is still as it was compared; else it is compared anew, the lock held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
 
 from dmsfw.enforce import diff
+from dmsfw.enforce.desired import Desired, Renderer
 from dmsfw.enforce.kernel import KernelTables
 from dmsfw.enforce.lock import XtablesLock
-from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, Version, hook, render
-from dmsfw.enforce.tables import CreateChain, Delete, DeleteChain, Edit, Image, Insert, Tables
+from dmsfw.enforce.render import TABLES, TableKey, Version
+from dmsfw.enforce.steps import Step, Survey, Unmade
+from dmsfw.enforce.tables import Edit, Image, Tables
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
-from dmsfw.model import Change, Grant, Plan
+from dmsfw.model import Grant, Plan
+
+Settled = tuple[int, diff.Wanted, tuple[str, ...]]
+"""A table that needed nothing: its fingerprint then, what was wanted of it, and the rules of others ahead of ours."""
 
 VERSIONS: tuple[Version, ...] = (4, 6)
-
-Rules = Mapping[TableKey, tuple[RuleSpec, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one table needs: its image, what is wanted of it, and the edits from one to the other."""
-
-    key: TableKey
-    image: Image
-    wanted: diff.Wanted
-    edits: tuple[Edit, ...]
-
-    @property
-    def opens(self) -> bool:
-        """Whether something that is shut would be open afterwards."""
-        return any(isinstance(edit, Insert) for edit in self.edits)
-
-    @property
-    def opening(self) -> tuple[Edit, ...]:
-        """The edits that open, and the hook's; none when nothing opens. Each chain's indexes hold by themselves."""
-        if not self.opens:
-            return ()
-        return tuple(edit for edit in self.edits if not isinstance(edit, Delete) or edit.chain == self.key.builtin)
-
-    @property
-    def closing(self) -> tuple[Edit, ...]:
-        """The edits that open nothing. Deletions come before insertions in every chain, so their indexes hold.
-
-        A hook that is due stays, even in the wrong place, for the sake of the rules that stay.
-        """
-        closing = (edit for edit in self.edits if isinstance(edit, Delete | DeleteChain))
-        return tuple(edit for edit in closing if not (self.wanted.rules and self._is_hook(edit)))
-
-    def _is_hook(self, edit: Edit) -> bool:
-        return isinstance(edit, Delete) and edit.chain == self.key.builtin and edit.entry.target == self.key.own
-
-
-@dataclass(slots=True)
-class Pass:
-    """What has been seen and done so far in one pass over the tables."""
-
-    steps: list[Step] = field(default_factory=list)
-    errors: dict[TableKey, EnforceError] = field(default_factory=dict)
-
-    def raise_first(self) -> None:
-        """Raises: the error that decides what is to be done now: TableChanged, else the first one."""
-        for error in sorted(self.errors.values(), key=lambda error: not isinstance(error, TableChanged)):
-            raise error
 
 
 class Iptables:
@@ -78,7 +35,10 @@ class Iptables:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._seen: dict[TableKey, int] = {}
+        self._renderer = Renderer(tables)
+        self._in_sync: dict[TableKey, Settled] = {}
+        self._marks: dict[TableKey, Hashable] = {}
+        self._faulty: frozenset[TableKey] = frozenset()
 
     @classmethod
     def of_this_host(
@@ -89,30 +49,33 @@ class Iptables:
 
     def plan(self, grants: Sequence[Grant]) -> Plan:
         """What `converge` would change. Nothing is written, and no table is made to be read. Raises: EnforceError."""
-        run = Pass()
-        for key, specs in render(grants).items():
-            self._look(run, key, specs, may_create=False)
-        run.raise_first()
-        return _plan(run.steps)
+        survey = self._survey(self._renderer.desired(grants), may_create=False)
+        survey.raise_first()
+        return survey.plan()
 
     def converge(self, grants: Sequence[Grant]) -> Plan:
         """Make the tables hold exactly the rules of `grants`, and tell what had to change. Idempotent.
 
         Raises: TableChanged when somebody wrote in between (call again); TableRefused; EnforceError for the lock.
         """
-        rules = render(grants)
-        self._tables.keep_only({hook(key) for key in TABLES}.union(*rules.values()))
-        run = Pass()
-        with self._tables.locked():
-            for version in VERSIONS:
-                self._family(run, TableKey(version, "nat"), TableKey(version, "filter"), rules)
-            self._seen = self._fingerprints()
-        run.raise_first()
-        return _plan(run.steps)
+        desired = self._renderer.desired(grants)
+        survey = self._survey(desired, may_create=True)
+        plan = survey.plan()
+        if not survey.is_in_sync:
+            with self._tables.locked():
+                self._commit_all(survey)
+                if survey.has_lost:
+                    survey = self._survey(desired, may_create=True)
+                    plan = survey.plan()
+                    self._commit_all(survey)
+        self._remember(survey)
+        survey.raise_first()
+        return plan
 
     def changed(self) -> bool:
         """Tell whether somebody has written to a table since the last `converge`. Cheap. Raises: EnforceError."""
-        return self._fingerprints() != self._seen
+        watched = (key for key in TABLES if key not in self._faulty and self._tables.exists(key))
+        return {key: self._tables.mark(key) for key in watched} != self._marks
 
     def packets(self) -> dict[str, int]:
         """Packets that the owned filter rules have passed, by id: the kernel's counters now. Raises: EnforceError."""
@@ -123,50 +86,66 @@ class Iptables:
                     counts[entry.owned_id] = counts.get(entry.owned_id, 0) + entry.packets
         return counts
 
-    def _family(self, run: Pass, nat_key: TableKey, filter_key: TableKey, rules: Rules) -> None:
+    def _survey(self, desired: Desired, *, may_create: bool) -> Survey:
+        """Read and compare every table that exists or in which something is due. Faults are kept."""
+        survey = Survey(desired)
+        for key in TABLES:
+            try:
+                self._look(survey, key, may_create=may_create)
+            except EnforceError as error:
+                survey.errors[key] = error
+        return survey
+
+    def _look(self, survey: Survey, key: TableKey, *, may_create: bool) -> None:
+        wanted = survey.desired.wanted[key]
+        fault = survey.desired.faults.get(key)
+        exists = self._tables.exists(key)
+        if exists or wanted.rules or fault is not None:
+            image: Image = self._tables.read(key) if exists or may_create else Unmade()
+            if fault is not None:
+                raise fault
+            survey.steps[key] = self._compare(key, image, wanted)
+
+    def _compare(self, key: TableKey, image: Image, wanted: diff.Wanted) -> Step:
+        fingerprint, settled, ahead = self._in_sync.get(key, (None, None, ()))
+        if settled is wanted and fingerprint == image.fingerprint:
+            return Step(key, image, wanted, (), ahead)
+        edits = diff.edits(key, image, wanted)
+        ahead = tuple(
+            f"{key.command} -t {key.name} -A {key.builtin} {entry.text}"
+            for entry in diff.others_ahead(key, image, wanted.hook_key)
+        )
+        return Step(key, image, wanted, edits, ahead)
+
+    def _remember(self, survey: Survey) -> None:
+        done = [step for step in survey.steps.values() if not step.edits]
+        self._in_sync = {step.key: (step.image.fingerprint, step.wanted, step.ahead) for step in done}
+        self._faulty = frozenset(survey.errors)
+        self._marks = {key: step.image.mark for key, step in survey.steps.items() if key not in self._faulty}
+
+    def _commit_all(self, survey: Survey) -> None:
+        for version in VERSIONS:
+            self._family(survey, TableKey(version, "nat"), TableKey(version, "filter"))
+
+    def _family(self, survey: Survey, nat: TableKey, filter_: TableKey) -> None:
         """What filter accepts is translated at every moment in between."""
-        nat = self._look(run, nat_key, rules[nat_key], may_create=True)
-        filter_ = self._look(run, filter_key, rules[filter_key], may_create=True)
-        if filter_key in run.errors:
+        if filter_ in survey.errors:
             return
-        if nat:
-            nat = self._commit(run, nat, nat.opening)
-        failed = nat_key in run.errors
-        if filter_:
-            self._commit(run, filter_, filter_.closing if failed else filter_.edits)
-        if nat and not failed and filter_key not in run.errors:
-            self._commit(run, nat, nat.edits)
+        self._commit(survey, nat, lambda step: step.opening)
+        failed = nat in survey.errors
+        self._commit(survey, filter_, lambda step: step.closing if failed else step.edits)
+        if not failed and filter_ not in survey.errors:
+            self._commit(survey, nat, lambda step: step.edits)
 
-    def _look(self, run: Pass, key: TableKey, specs: tuple[RuleSpec, ...], *, may_create: bool) -> Step | None:
-        """Read one table and compare. None: nothing is due and nothing can be stale, or a fault, which is kept."""
+    def _commit(self, survey: Survey, key: TableKey, chosen: Callable[[Step], tuple[Edit, ...]]) -> None:
+        """Make the chosen edits of a table's step, and keep what is left of it, or the fault."""
+        step = survey.steps.get(key)
+        if step is None or not (edits := chosen(step)):
+            return
         try:
-            exists = self._tables.exists(key)
-            if not exists and not specs:
-                return None
-            # Read first: where that is not permitted, libxtables would complain on stderr while rules are built.
-            image = self._tables.read(key) if exists or may_create else _Unmade()
-            wanted = self._wanted(key, specs)
-            step = Step(key, image, wanted, diff.edits(key, image, wanted))
+            survey.steps[key] = self._write(step, edits)
         except EnforceError as error:
-            run.errors[key] = error
-            return None
-        run.steps.append(step)
-        return step
-
-    def _wanted(self, key: TableKey, specs: tuple[RuleSpec, ...]) -> diff.Wanted:
-        spec = hook(key)
-        rules = {self._tables.key_of(rule): rule for rule in specs}
-        return diff.Wanted(rules, spec, self._tables.key_of(spec) if rules else None)
-
-    def _commit(self, run: Pass, step: Step, edits: tuple[Edit, ...]) -> Step:
-        """Make these edits of a step, and tell what is left of it. A fault is kept, and leaves the step as it was."""
-        if not edits:
-            return step
-        try:
-            return self._write(step, edits)
-        except EnforceError as error:
-            run.errors[step.key] = error
-            return step
+            survey.errors[key] = error
 
     def _write(self, step: Step, edits: tuple[Edit, ...]) -> Step:
         due = len(step.edits) - len(edits)
@@ -184,54 +163,4 @@ class Iptables:
         return left
 
     def _again(self, step: Step) -> Step:
-        image = self._tables.read(step.key)
-        return replace(step, image=image, edits=diff.edits(step.key, image, step.wanted))
-
-    def _fingerprints(self) -> dict[TableKey, int]:
-        return {key: self._tables.fingerprint(key) for key in TABLES if self._tables.exists(key)}
-
-
-class _Unmade:
-    """A table that the kernel has not made yet, as a plan sees it."""
-
-    def chain(self, name: str) -> None:
-        """There is none."""
-
-    def ours_outside(self, own: str, builtin: str) -> Sequence[tuple[str, int]]:  # noqa: ARG002 - the port's
-        """There is nothing."""
-        return ()
-
-
-def _plan(steps: Sequence[Step]) -> Plan:
-    changes = tuple(change for step in steps for change in _changes(step))
-    rules = sum(len(step.wanted.rules) for step in steps)
-    ahead = tuple(
-        f"{step.key.command} -t {step.key.name} -A {step.key.builtin} {entry.text}"
-        for step in steps
-        for entry in diff.others_ahead(step.key, step.image, step.wanted.hook_key)
-    )
-    return Plan(changes, rules, ahead)
-
-
-def _changes(step: Step) -> Iterator[Change]:
-    command = f"{step.key.command} -t {step.key.name}"
-    place = f"ipv{step.key.version} {step.key.name}"
-    for edit in step.edits:
-        if isinstance(edit, CreateChain):
-            yield Change("+", place, f"{command} -N {edit.chain}")
-        elif isinstance(edit, DeleteChain):
-            yield Change("-", place, f"{command} -X {edit.chain}")
-        elif isinstance(edit, Insert):
-            yield Change("+", place, f"{command} {_insertion(edit)}", _why(edit.spec.comment))
-        else:
-            yield Change("-", place, f"{command} -D {edit.chain} {edit.entry.text}", _why(edit.entry.comment))
-
-
-def _insertion(edit: Insert) -> str:
-    if edit.index is None:
-        return edit.spec.text
-    return edit.spec.text.replace(f"-A {edit.spec.chain}", f"-I {edit.spec.chain} {edit.index + 1}", 1)
-
-
-def _why(comment: str) -> str:
-    return comment.partition(" ")[2]
+        return self._compare(step.key, self._tables.read(step.key), step.wanted)

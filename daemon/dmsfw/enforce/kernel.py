@@ -5,18 +5,17 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from dmsfw.enforce import library, sockopt
-from dmsfw.enforce.blob import Blob, parse_rule
+from dmsfw.enforce.blob import FINGERPRINT_ENTRIES, Blob
 from dmsfw.enforce.build import Builder
 from dmsfw.enforce.lock import XtablesLock
 from dmsfw.enforce.render import RuleSpec, TableKey
+from dmsfw.enforce.rule import Memory, parse_rule
 from dmsfw.enforce.tables import CreateChain, Delete, Edit, Image, Insert
 from dmsfw.errors import TableChanged, TableRefused
-
-CHECKSUM_ENTRIES = 1000
-"""Tables up to this size are compared by content, which takes 0.1 ms at 100 rules; the size alone takes 4 us."""
 
 CHANGED = "temporarily unavailable"
 """What libiptc says when the table has another number of entries than when it was read (EAGAIN)."""
@@ -29,6 +28,7 @@ class KernelTables:
         self._lock = lock
         self._builder = Builder()
         self._keys: dict[RuleSpec, Hashable] = {}
+        self._memory = Memory()
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the xtables lock."""
@@ -40,18 +40,18 @@ class KernelTables:
 
     def read(self, key: TableKey) -> Blob:
         """The table now; made by the kernel where it was not. Raises: TableRefused, TableChanged."""
-        return sockopt.read(key)
+        return replace(sockopt.read(key), memory=self._memory)
 
-    def fingerprint(self, key: TableKey) -> int:
+    def mark(self, key: TableKey) -> Hashable:
         """Equal while nobody writes to the table; a large one is told by its size only, so that it stays cheap."""
         info = sockopt.info(key)
-        if info.entries > CHECKSUM_ENTRIES:
-            return hash(info[1:])
-        return sockopt.read(key).fingerprint
+        return self.read(key).mark if info.entries <= FINGERPRINT_ENTRIES else (info.entries, info.size)
 
     def key_of(self, spec: RuleSpec) -> Hashable:
         """What makes the rule equal to one that stands in a table."""
         if spec not in self._keys:
+            # Where that is not permitted, libxtables would complain on stderr while the rule is built.
+            sockopt.require_permission(spec.key)
             self._keys[spec] = parse_rule(spec.version, self._builder.raw(spec)).key
         return self._keys[spec]
 

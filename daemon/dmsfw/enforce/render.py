@@ -124,6 +124,12 @@ def comment(identity: str, why: str) -> str:
     return f"{OWNER}{identity} {NOT_IN_COMMENTS.sub(' ', why)}".strip()[:COMMENT_BYTES].rstrip()
 
 
+def owned_id(text: str) -> str:
+    """The id in a comment of ours; empty when it is somebody else's."""
+    match = OWNED_COMMENT.match(text)
+    return match[1] if match else ""
+
+
 def hook(key: TableKey) -> RuleSpec:
     """The one rule in a chain of the kernel's that leads to ours."""
     spec = RuleSpec(key.version, key.name, key.builtin, key.own)
@@ -134,9 +140,14 @@ def render(grants: Iterable[Grant]) -> dict[TableKey, tuple[RuleSpec, ...]]:
     """Every rule that the grants ask for, by table, without hooks. Tables in which nothing is due are empty."""
     rules: dict[TableKey, dict[RuleSpec, None]] = {key: {} for key in TABLES}
     for grant in grants:
-        for spec in _rules(grant):
+        for spec in rules_of(grant):
             rules[spec.key][spec] = None
     return {key: tuple(specs) for key, specs in rules.items()}
+
+
+def rules_of(grant: Grant) -> tuple[RuleSpec, ...]:
+    """The rules of one grant. Grants of the same subnet and uplink share the rule for the replies."""
+    return tuple(_rules(grant))
 
 
 def _rules(grant: Grant) -> Iterator[RuleSpec]:

@@ -78,6 +78,12 @@ def read(key: TableKey) -> Blob:
     raise TableChanged(f"{key.command} table {key.name} changes all the time")
 
 
+def require_permission(key: TableKey) -> None:
+    """Raises: TableRefused where the tables may not be asked for."""
+    with _socket(key):
+        pass
+
+
 def _info(key: TableKey, sock: socket.socket) -> Info:
     raw = _getsockopt(key, sock, GET_INFO, key.name.encode(), INFO.size)
     _, valid, *offsets, entries, size = INFO.unpack(raw)

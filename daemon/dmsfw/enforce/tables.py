@@ -7,34 +7,55 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from dmsfw.enforce.render import OWNED_COMMENT, RuleSpec, TableKey
+from dmsfw.enforce.render import RuleSpec, TableKey
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A rule as it stands in a table.
+class Entry(Protocol):
+    """A rule as it stands in a table. Any of it raises TableRefused when it cannot be read."""
 
-    `key` is equal for two rules that do the same and say the same. `target` is a verdict, an extension or a chain.
-    `states` are the connection states that it asks for. `text` describes it to a person.
-    """
+    @property
+    def key(self) -> Hashable:
+        """Equal for two rules that do the same and say the same."""
 
-    key: Hashable
-    target: str
-    comment: str = ""
-    states: frozenset[str] = frozenset()
-    packets: int = 0
-    octets: int = 0
-    text: str = ""
+    @property
+    def target(self) -> str:
+        """A verdict, an extension, or the chain that it leads to; empty: on to the next rule."""
+
+    @property
+    def comment(self) -> str:
+        """What it says of itself."""
 
     @property
     def owned_id(self) -> str:
-        """The id in a comment of ours; empty when the rule carries none."""
-        match = OWNED_COMMENT.match(self.comment)
-        return match[1] if match else ""
+        """The id in a comment of ours; empty when it carries none."""
+
+    @property
+    def states(self) -> frozenset[str]:
+        """The connection states that it asks for."""
+
+    @property
+    def packets(self) -> int:
+        """Packets that have met it."""
+
+    @property
+    def octets(self) -> int:
+        """Bytes of those packets."""
+
+    @property
+    def text(self) -> str:
+        """The rule in words that its owner knows it by, without its chain."""
 
 
 class Image(Protocol):
     """One table, read at one moment."""
+
+    @property
+    def fingerprint(self) -> int:
+        """Equal for two readings between which nobody wrote; counters do not matter."""
+
+    @property
+    def mark(self) -> Hashable:
+        """What `Tables.mark` is for as long as nobody writes."""
 
     def chain(self, name: str) -> Sequence[Entry] | None:
         """The rules of a chain in order; None when there is no such chain."""
@@ -95,8 +116,8 @@ class Tables(Protocol):
         Raises: TableChanged when it is not, or when somebody came between; TableRefused.
         """
 
-    def fingerprint(self, key: TableKey) -> int:
-        """Equal while nobody writes to the table. Cheap. Raises: TableRefused, TableChanged."""
+    def mark(self, key: TableKey) -> Hashable:
+        """Equal while nobody writes to the table, as far as can be told cheaply. Raises: TableRefused, TableChanged."""
 
     def key_of(self, spec: RuleSpec) -> Hashable:
         """What `Entry.key` will be once the rule stands there. Raises: TableRefused."""

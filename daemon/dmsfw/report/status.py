@@ -118,7 +118,8 @@ class Status:
 def as_seen(status: Status, *, running: bool, now_s: float) -> Status:
     """Return the status as a reader must take it, the ages of the sources up to `now_s` (epoch seconds).
 
-    `running`: what the lock tells; of a daemon that has ended the file tells nothing that still holds. A file too old is that of a daemon that hangs.
+    `running`: what the lock tells; of a daemon that has ended the file tells nothing that still
+    holds. A file too old is that of a daemon that hangs.
     """
     if not running:
         why = "it is not running: start it with `/etc/init.d/dmsfw start`"

@@ -103,7 +103,8 @@ def _sections(status: Status, painter: _Painter) -> Iterable[list[str]]:
     yield painter.title("Policies that select nothing") + painter.columns(_idle_policies(status))
     yield _unselected(status, painter)
     yield painter.title("Selected, but skipped") + painter.columns([(one.name, one.why) for one in status.skipped])
-    yield painter.title("Rules of others ahead of ours (they are left alone, and decide first)") + _ahead(status, painter)
+    title = "Rules of others ahead of ours (they are left alone, and decide first)"
+    yield painter.title(title) + _ahead(status, painter)
     yield painter.title("Containers that leave by another network") + _texts(map(_detour, status.detours), painter)
     yield painter.title("Sources") + painter.columns([_source(one) for one in status.sources])
 
@@ -167,7 +168,8 @@ def _source(source: SourceStatus) -> tuple[str, str, str]:
 
 def _foot(status: Status, painter: _Painter) -> list[str]:
     lines = painter.text(f"Last pass: {_pass(status.last_pass)}", 0) if status.last_pass else ["Last pass: none yet"]
-    passes = f"Passes: {status.passes}; everything is read anew at least every {status.resync_s} s; rules due: {status.rules}"
+    anew = f"everything is read anew at least every {status.resync_s} s"
+    passes = f"Passes: {status.passes}; {anew}; rules due: {status.rules}"
     lines += painter.text(passes, 0)
     return lines + (painter.text(f"Last error: {status.last_error}", 0) if status.last_error else [])
 
