@@ -50,7 +50,7 @@ class Story:
         self.try_connection(SERVICE, PORT, "refused")
 
     def the_remedy(self) -> Running:
-        """dmsfw starts with the configuration as shipped."""
+        """Start dmsfw with the configuration as shipped."""
         self.screen.title("2. dmsfw starts, with its configuration as shipped")
         daemon = self.lab.start_dmsfw(CONFIG.read_text())
         self.lab.wait(lambda: self.status()["state"] == "in sync", "the daemon to be in sync")

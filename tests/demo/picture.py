@@ -36,7 +36,7 @@ def run_on_a_terminal() -> tuple[int, str]:
     if pid == 0:
         os.environ.update(TERM="xterm-256color", COLUMNS="100")
         os.environ.pop("NO_COLOR", None)
-        os.execv(sys.executable, [sys.executable, "-m", "tests.demo"])  # noqa: S606 - our own module
+        os.execv(sys.executable, [sys.executable, "-m", "tests.demo"])
     output = b"".join(_read(terminal))
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status), output.decode().replace("\r\n", "\n")
@@ -63,20 +63,17 @@ def draw(text: str, title: str) -> str:
         f'<circle cx="{20 + 20 * n}" cy="17" r="6" fill="{c}"/>'
         for n, c in enumerate(("#ff5f56", "#ffbd2e", "#27c93f"))
     ]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
-            f'viewBox="0 0 {width:.0f} {height}" role="img" aria-label="{escape(title)}">',
-            f'<rect width="100%" height="100%" rx="8" fill="#0d1117"/><rect width="100%" height="{BAR_H}" rx="8" fill="#161b22"/>',
-            *dots,
-            f'<text x="50%" y="22" text-anchor="middle" font-family="sans-serif" font-size="13" fill="#8b949e">{escape(title)}</text>',
-            '<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="14" xml:space="preserve">',
-            *rows,
-            "</g>",
-            "</svg>",
-            "",
-        ]
-    )
+    size = f'width="{width:.0f}" height="{height}" viewBox="0 0 {width:.0f} {height}"'
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">',
+        '<rect width="100%" height="100%" rx="8" fill="#0d1117"/>',
+        f'<rect width="100%" height="{BAR_H}" rx="8" fill="#161b22"/>',
+        *dots,
+        '<text x="50%" y="22" text-anchor="middle" font-family="sans-serif" font-size="13" fill="#8b949e">',
+        f"{escape(title)}</text>",
+        '<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="14" xml:space="preserve">',
+    ]
+    return "\n".join([*head, *rows, "</g>", "</svg>", ""])
 
 
 def _row(line: str, y: int) -> str:
