@@ -36,3 +36,18 @@ lock:  ## write requirements.txt anew from pyproject.toml
 
 clean:  ## remove environments, downloads and caches
 	rm -rf .venv .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.PHONY: ipk install-openwrt
+
+ipk:  ## dist/dmsfw_VERSION_all.ipk, the package for OpenWrt and iStoreOS
+	@version=$$(tests/environments --first) && PYTHON=.venv/py$$version/bin/python init.d/package/build
+
+install-openwrt:  ## copy the package to HOST=root@192.168.1.1 and install it there; shows first what it does
+	@init.d/package/install "$(HOST)" "$$(ls dist/dmsfw_*_all.ipk 2>/dev/null | sort -V | tail -n 1)"
+
+.PHONY: bench
+
+bench:  ## all figures of docs/performance.md, measured anew; ARGS="--quick events" for a part
+	@tests/lab/bootstrap
+	@python=$$(tests/bench/environment) && unset PYTHONDONTWRITEBYTECODE && \
+		PYTHONPYCACHEPREFIX=$$PWD/.venv/bench/bytecode PYTHONPATH=daemon:. exec $$python -m tests.bench $(ARGS)
