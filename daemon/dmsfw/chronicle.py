@@ -14,7 +14,7 @@ from dmsfw import __version__
 from dmsfw.decide.grants import ways_out
 from dmsfw.decide.standing import Standing, standing
 from dmsfw.errors import DmsfwError, NeverRead, SettingsError
-from dmsfw.model import Grant, Plan, Policy, Snapshot
+from dmsfw.model import Plan, Policy, Snapshot
 from dmsfw.report.compose import Health, compose
 from dmsfw.report.files import write_atomically
 from dmsfw.report.hints import commands_to_name_the_uplink
@@ -94,7 +94,7 @@ class Chronicle:
             self._started(outcome, stands)
         # The plan alone does not tell: a pass that failed, or lost a race, may have done the work of this one.
         if before is not None or outcome.plan:
-            self._changed(before.grants if before else (), outcome, triggers)
+            self._changed(before, outcome, triggers)
         self._advise(outcome.snapshot, stands)
 
     def failed(self, error: DmsfwError, *, stopping: bool) -> None:
@@ -198,10 +198,11 @@ class Chronicle:
             rules=outcome.plan.rules,
         )
 
-    def _changed(self, before: tuple[Grant, ...], outcome: Outcome, triggers: frozenset[str]) -> None:
-        lines = lines_for_change(before, outcome.grants)
+    def _changed(self, before: Outcome | None, outcome: Outcome, triggers: frozenset[str]) -> None:
+        lines = lines_for_change(before.grants if before else (), outcome.grants)
+        rules = {**dict(before.plan.rules_by_bridge if before else ()), **dict(outcome.plan.rules_by_bridge)}
         for message, keys in lines:
-            log.info(message, **keys)
+            log.info(message, **{**keys, "rules": rules.get(keys["bridge"], keys["rules"])})
         if outcome.plan and not lines:
             self._counts.repairs += 1
             signs = [change.sign for change in outcome.plan.changes]

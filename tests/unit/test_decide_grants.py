@@ -195,3 +195,10 @@ def test_one_device_is_one_way_out_however_many_interfaces_have_it() -> None:
 
 def test_nothing_is_rendered_for_nothing() -> None:
     assert not any(render(()).values())
+
+
+def test_a_network_that_claims_an_uplinks_device_as_its_bridge_opens_nothing_by_that_uplink() -> None:
+    claimed = Network("a" * 64, "net", device="wan0", subnets=(ip_network("172.18.0.0/16"),))
+    settings = Settings(policies=(Policy("all", networks=("*",)),))
+    uplinks = Uplinks(chosen=(Uplink("wan", "wan0"), Uplink("wanb", "wan1")))
+    assert [grant.uplink for grant in grants(Snapshot(settings, (claimed,), uplinks))] == ["wan1"]

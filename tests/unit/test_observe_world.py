@@ -265,7 +265,7 @@ def test_detours_are_looked_for_only_when_somebody_asks(
     world._detours._rhythm = subject.Quiet(quiet_s=0.0, spacing_s=0.0)
     assert world._detours.reading is None
     assert world.detours() == ()
-    until(lambda: rig.woken == ["detours"])
+    until(lambda: rig.woken == ["containers"])
     assert world.detours() == seen
     del fake
 

@@ -89,7 +89,8 @@ def _asked(snapshot: Snapshot) -> Iterator[Grant]:
         for network in snapshot.networks:
             if selects(policy, network) and not obstacle(network):
                 for uplink in ways_out(policy, snapshot.uplinks):
-                    yield from _one(policy, network, uplink)
+                    if uplink.device != network.device:  # Docker takes any bridge that it is told to, a WAN's too
+                        yield from _one(policy, network, uplink)
 
 
 def _one(policy: Policy, network: Network, uplink: Uplink) -> Iterator[Grant]:

@@ -125,7 +125,7 @@ class World:
 
     def detours(self) -> tuple[Detour, ...]:
         """Containers that leave by another network, as last seen; never blocks. Asking has them sought again soon."""
-        self._detours.poke("detours", minor=True)
+        self._detours.poke("containers", minor=True)
         return () if (reading := self._detours.reading) is None else reading.value
 
     @staticmethod
