@@ -1,0 +1,33 @@
+"""What is measured, in the order of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tests.bench.measures import (
+    events,
+    forwarding,
+    healing,
+    idle,
+    lock,
+    memory,
+    passes,
+    recreations,
+    rivals,
+    start,
+)
+from tests.bench.rows import Row
+from tests.bench.stage import Stage
+
+MEASURES: dict[str, Callable[[Stage], Iterator[Row]]] = {
+    "events": events.measure,
+    "rivals": rivals.measure,
+    "recreations": recreations.measure,
+    "passes": passes.measure,
+    "lock": lock.measure,
+    "forwarding": forwarding.measure,
+    "start": start.measure,
+    "healing": healing.measure,
+    "memory": memory.measure,
+    "idle": idle.measure,
+}
