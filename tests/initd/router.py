@@ -86,8 +86,14 @@ class Router:
         return pid
 
     def end(self) -> None:
-        """Kill what still runs."""
-        pid = self.running()
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        """Kill what still runs: what procd began may not have said so itself yet."""
+        for name in ("pid", "daemon"):
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                _kill(int((self.state / name).read_text()))
+
+
+def _kill(pid: int) -> None:
+    """Kill a process and its session; one that has not begun its session yet is killed alone."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
