@@ -51,3 +51,21 @@ bench:  ## all figures of docs/performance.md, measured anew; ARGS="--quick even
 	@tests/lab/bootstrap
 	@python=$$(tests/bench/environment) && unset PYTHONDONTWRITEBYTECODE && \
 		PYTHONPYCACHEPREFIX=$$PWD/.venv/bench/bytecode PYTHONPATH=daemon:. exec $$python -m tests.bench $(ARGS)
+
+.PHONY: kill chaos writers
+
+SECONDS ?= 600
+SEED ?= 7
+
+kill:  ## kill dmsfw at every call that changes the outside, and start it again: about ten minutes
+	@tests/lab/bootstrap && tests/chaos/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.deaths
+
+chaos:  ## a random walk of faults; SECONDS=600 SEED=7
+	@tests/lab/bootstrap && tests/chaos/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos \
+		--seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+writers:  ## 100,000 foreign edits beside a busy dmsfw, counters under a flood, the lock's longest hold
+	@tests/lab/bootstrap && tests/chaos/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.writers

@@ -47,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = obstacles()
         for obstacle in found:
             logger.error("another firewall is in the way", obstacle=obstacle)
-        _daemon(arguments, loaded, found).run()
+        daemon = _daemon(arguments, loaded, found)
+        daemon.enforcer.prepare()
+        daemon.run()
     return 0
 
 

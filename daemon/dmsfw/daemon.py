@@ -73,6 +73,9 @@ class ObservedWorld(World, Protocol):
 class WatchfulEnforcer(Enforcer, Protocol):
     """A firewall that can tell whether somebody else wrote to it."""
 
+    def prepare(self) -> None:
+        """Get ready, so that the first event need not wait."""
+
     def changed(self) -> bool:
         """Tell whether somebody wrote since the last pass. Raises: EnforceError."""
 

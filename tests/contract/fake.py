@@ -107,6 +107,9 @@ class FakeTables:
     after_commit: Callable[[TableKey], None] = _quiet
     held: bool = False
 
+    def prepare(self) -> None:
+        """There is nothing to load."""
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         assert not self.held, "the lock is no recursive one"

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 
 from dmsfw.enforce import diff
 from dmsfw.enforce.desired import Desired, Renderer
@@ -46,6 +47,11 @@ class Iptables:
     ) -> Iptables:
         """The kernel's own tables. `slow` and `stop`: see XtablesLock."""
         return cls(KernelTables(XtablesLock(None, slow, stop)))
+
+    def prepare(self) -> None:
+        """Load what can be loaded before the first rule is due. What cannot is said by the pass that needs it."""
+        with suppress(TableRefused):
+            self._tables.prepare()
 
     def plan(self, grants: Sequence[Grant]) -> Plan:
         """What `converge` would change. Nothing is written, and no table is made to be read. Raises: EnforceError."""

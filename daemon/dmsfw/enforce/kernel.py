@@ -28,7 +28,12 @@ class KernelTables:
         self._lock = lock
         self._builder = Builder()
         self._keys: dict[RuleSpec, Hashable] = {}
-        self._memory = Memory()
+        self._memory = {4: Memory(), 6: Memory()}
+        self._looks: dict[TableKey, tuple[bytes, Hashable]] = {}
+
+    def prepare(self) -> None:
+        """Load python-iptables now, so that the first event need not wait for it: 20 ms. Raises: TableRefused."""
+        library.load()
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the xtables lock."""
@@ -40,12 +45,19 @@ class KernelTables:
 
     def read(self, key: TableKey) -> Blob:
         """The table now; made by the kernel where it was not. Raises: TableRefused, TableChanged."""
-        return replace(sockopt.read(key), memory=self._memory)
+        return replace(sockopt.read(key), memory=self._memory[key.version])
 
     def mark(self, key: TableKey) -> Hashable:
         """Equal while nobody writes to the table; a large one is told by its size only, so that it stays cheap."""
         info = sockopt.info(key)
-        return self.read(key).mark if info.entries <= FINGERPRINT_ENTRIES else (info.entries, info.size)
+        if info.entries > FINGERPRINT_ENTRIES:
+            return (info.entries, info.size)
+        blob = sockopt.read(key)
+        raw, mark = self._looks.get(key, (b"", None))
+        if blob.raw != raw:  # else not even a counter has changed
+            mark = blob.mark
+            self._looks[key] = blob.raw, mark
+        return mark
 
     def key_of(self, spec: RuleSpec) -> Hashable:
         """What makes the rule equal to one that stands in a table."""

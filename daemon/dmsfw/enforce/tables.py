@@ -101,6 +101,9 @@ Edit = CreateChain | DeleteChain | Insert | Delete
 class Tables(Protocol):
     """The tables of one network namespace. All of it is called from one thread."""
 
+    def prepare(self) -> None:
+        """Get ready, so that the first event need not wait. Raises: TableRefused."""
+
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock that keeps other writers out. Raises: EnforceError when it cannot be had."""
 
