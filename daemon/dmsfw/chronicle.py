@@ -97,6 +97,15 @@ class Chronicle:
             self._changed(before, outcome, triggers)
         self._advise(outcome.snapshot, stands)
 
+    def quarrel(self, plan: Plan, *, is_on: bool) -> None:
+        """Say once that somebody keeps undoing the rules, and when that is over. `plan`: what had to be put right."""
+        if is_on and self._is_news("quarrel", True):  # noqa: FBT003 - what is news is a value
+            rule = plan.changes[0].text if plan else ""
+            log.warning("somebody keeps undoing the rules, they are put back once a second", rule=rule)
+        elif not is_on and self._said.get("quarrel"):
+            self._is_news("quarrel", None)
+            log.info("nobody undoes the rules any more")
+
     def failed(self, error: DmsfwError, *, stopping: bool) -> None:
         """A pass could not be done. To wait for a source, or to be stopped while waiting, is no failure."""
         self._waits_for = error.source if isinstance(error, NeverRead) else ""
@@ -176,6 +185,8 @@ class Chronicle:
             faults.append(_no_uplink(snapshot, shut))
         if self._config_error:
             faults.append(f"the configuration is broken and the last good one is used: {self._config_error}")
+        if self._said.get("quarrel"):
+            faults.append("somebody keeps undoing the rules: see `logread -e dmsfw` for which")
         if self._said.get("pass") is not None:
             faults.append(f"the last pass failed: {self._error}")
         if self._waits_for and not faults:
@@ -206,7 +217,8 @@ class Chronicle:
         if outcome.plan and not lines:
             self._counts.repairs += 1
             signs = [change.sign for change in outcome.plan.changes]
-            log.info("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
+            say = log.debug if self._said.get("quarrel") else log.info
+            say("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
 
     def _advise(self, snapshot: Snapshot, stands: Standing) -> None:
         names = tuple(network.name for network in snapshot.networks if network.driver == "bridge")

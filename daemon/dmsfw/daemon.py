@@ -4,8 +4,9 @@
 2. Passes are paced, so that a storm neither floods the kernel nor starves its last change.
 3. Without any event: once a second a cheap look whether somebody wrote to the tables, every `COMPARE_S` a whole pass,
    every `resync_interval` a whole reading of the sources.
-4. A pass that fails is tried again, ever more seldom, and at once after a wake.
-5. SIGTERM ends it within a second and leaves the rules; SIGHUP reads the configuration and everything else again.
+4. Somebody who keeps undoing the rules is answered once a second, and told of once.
+5. A pass that fails is tried again, ever more seldom, and at once after a wake.
+6. SIGTERM ends it within a second and leaves the rules; SIGHUP reads the configuration and everything else again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import structlog
 from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded, load
 from dmsfw.decide.pace import Pace
+from dmsfw.decide.quarrel import Quarrel
 from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
 from dmsfw.model import Detour, Settings, Snapshot
 from dmsfw.observe.backoff import Backoff
@@ -40,6 +42,9 @@ RESYNC = "resync"
 CONFIG_TRIGGERS = frozenset({"start", "config", "signal", RESYNC})
 """The file is read again at the start, since it may have changed while a predecessor was waited for, and with every
 resync, since inotify may be had no more."""
+
+REPAIR_TRIGGERS = frozenset({"xtables", "firewall", "tables"})
+"""What tells that somebody wrote to the tables."""
 
 log = structlog.get_logger()
 
@@ -110,6 +115,7 @@ class Daemon:
     clock: Callable[[], float] = time.monotonic
     stopping: bool = False
     _pace: Pace = field(default_factory=Pace)
+    _quarrel: Quarrel = field(default_factory=Quarrel)
     _backoff: Backoff = field(default_factory=Backoff)
     _due: Clockwork = field(default_factory=Clockwork)
     _pending: set[str] = field(default_factory=set)
@@ -159,7 +165,12 @@ class Daemon:
         self._pending |= self.wake.take()
         self._pending |= self._timed(now)
         if self._pending:
-            self._due.serve_at = min(self._due.serve_at, now + self._pace.delay(now))
+            delay_s = max(self._pace.delay(now), self._held_back_s(now))
+            self._due.serve_at = min(self._due.serve_at, now + delay_s)
+
+    def _held_back_s(self, now: float) -> float:
+        """Only repairs wait in a quarrel."""
+        return self._quarrel.delay(now) if self._pending <= REPAIR_TRIGGERS else 0.0
 
     def _timed(self, now: float) -> set[str]:
         triggers = set()
@@ -219,6 +230,9 @@ class Daemon:
     def _pass(self, triggers: frozenset[str], began: float) -> None:
         outcome = self._reconciled()
         if outcome is not None:
+            if outcome.plan and self._last is not None and self._last.grants == outcome.grants:
+                self._quarrel.repaired(began)
+            self.chronicle.quarrel(outcome.plan, is_on=self._quarrel.is_on(began))
             self.chronicle.passed(self._last, outcome, triggers)
             self._last = outcome
         self.chronicle.write_status(

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from dmsfw import daemon as subject
 from dmsfw.decide.pace import BURST, CEILING_S, Pace
+from dmsfw.decide.quarrel import FEW, SPACING_S
 from dmsfw.enforce.lock import XtablesLock
 from dmsfw.errors import NeverRead, TableRefused
 from dmsfw.model import Settings, Uplink, Uplinks
@@ -600,3 +601,48 @@ def test_policies_switched_off_are_not_loaded_ones(rig: Rig) -> None:
     with capture_logs() as logs:
         rig.turn("config")
     assert of(logs, "configuration loaded")[0]["policies"] == ["smtps"]
+
+
+# Somebody who keeps undoing the rules.
+
+
+def undone(rig: Rig, times: int) -> None:
+    """Have the rules removed so often, each time they are back."""
+    for _ in range(times):
+        rig.firewall.flush()
+        rig.turn("xtables")
+        rig.turns_until(rig.served)
+
+
+def test_somebody_who_keeps_undoing_the_rules_is_answered_once_a_second_and_told_of_once(rig: Rig) -> None:
+    rig.started()
+    with capture_logs() as logs:
+        undone(rig, FEW + 1)
+        began = rig.clock.now
+        undone(rig, 10)
+    assert rig.clock.now - began >= 9 * SPACING_S
+    warned = [entry for entry in logs if entry["event"].startswith("somebody keeps undoing")]
+    assert len(warned) == 1
+    assert warned[0]["rule"].startswith("iptables -t ")
+    assert len([entry for entry in of(logs, "rules repaired") if entry["log_level"] == "info"]) <= FEW + 1
+    assert rig.status().state == "degraded"
+
+
+def test_a_network_that_comes_in_a_quarrel_is_served_at_once(rig: Rig) -> None:
+    rig.started()
+    undone(rig, FEW + 2)
+    rig.clock.now += 60 / 20  # the bucket is full again; the quarrel goes on
+    rig.firewall.flush()
+    began = rig.clock.now
+    rig.turn("xtables", "docker")
+    rig.turns_until(rig.served)
+    assert rig.clock.now - began < SPACING_S / 2
+
+
+def test_a_quarrel_that_is_over_is_said_once_and_the_state_is_in_sync_again(rig: Rig) -> None:
+    rig.started()
+    undone(rig, FEW + 2)
+    with capture_logs() as logs:
+        rig.pass_for(60)
+    assert [entry["event"] for entry in logs].count("nobody undoes the rules any more") == 1
+    assert rig.status().state == "in sync"

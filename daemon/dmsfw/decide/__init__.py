@@ -3,4 +3,5 @@
 grants     who may reach what, and why
 standing   which networks the policies meet, and which not
 pace       when the next pass may begin
+quarrel    how to go on when somebody keeps undoing the rules
 """

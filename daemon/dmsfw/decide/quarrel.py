@@ -1,0 +1,44 @@
+"""Somebody keeps undoing our rules: how to go on without a busy loop. Time is an argument, in seconds.
+
+1. Repairs are made at once, as long as there are few of them: a firewall's restart needs some.
+2. More than `FEW` within `WINDOW_S` are a quarrel: from then on one a `SPACING_S`, until `WINDOW_S` pass without any.
+3. What is not a repair (a network that comes, another configuration) is never held back by it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+FEW = 20
+"""Repairs that are no quarrel: a firewall's restart is a dozen programs, each of which wakes a pass."""
+
+WINDOW_S = 10.0
+"""The time within which they are counted."""
+
+SPACING_S = 1.0
+"""Seconds between two repairs in a quarrel."""
+
+
+@dataclass(slots=True)
+class Quarrel:
+    """Counts repairs. It is on from the first one too many until there has been none for a while."""
+
+    _is_on: bool = False
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=FEW + 1))
+
+    def repaired(self, now: float) -> None:
+        """Note a repair."""
+        goes_on = self.is_on(now)
+        self._times.append(now)
+        self._is_on = goes_on or (len(self._times) > FEW and now - self._times[0] <= WINDOW_S)
+
+    def is_on(self, now: float) -> bool:
+        """Tell whether there is one."""
+        return self._is_on and now - self._times[-1] <= WINDOW_S
+
+    def delay(self, now: float) -> float:
+        """Seconds until the next repair may be made; 0.0 is now."""
+        if not self.is_on(now):
+            return 0.0
+        return min(max(0.0, self._times[-1] + SPACING_S - now), SPACING_S)
