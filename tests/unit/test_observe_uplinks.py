@@ -145,3 +145,15 @@ def test_a_ubus_that_has_answered_once_and_is_gone_is_unreadable_and_no_reason_t
 def test_with_netifd_routes_that_cannot_be_read_cost_only_the_hint() -> None:
     reader = UplinkReader(lambda: (), interfaces=lambda: (up("wan", "eth0"),), defaults=no_routes)
     assert reader.read() == Reach((up("wan", "eth0"),))
+
+
+def test_a_line_that_is_torn_down_one_interface_after_the_other_keeps_its_device() -> None:
+    whole = (up("wan", "pppoe-wan"), up("wan_6", "pppoe-wan", zone="wan"))
+    half = (down("wan"), up("wan_6", "pppoe-wan", zone="wan"))
+    assert follow(ZONE, whole, half).chosen == (Uplink("wan", "pppoe-wan", up=False), Uplink("wan_6", "pppoe-wan"))
+    assert follow(ZONE, whole, half, (down("wan"),)).chosen == (Uplink("wan", "pppoe-wan", up=False),)
+
+
+def test_a_policys_own_uplink_loses_its_device_to_a_way_out_of_the_main_list() -> None:
+    settings = Settings(wan_zone=ZONE.wan_zone, policies=(Policy("nas", networks=("a",), uplinks=("lan",)),))
+    assert follow(settings, (up("lan", "eth5"),), (down("lan"), up("wan", "eth5"))).others == ()

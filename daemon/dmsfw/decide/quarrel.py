@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-FEW = 20
-"""Repairs that are no quarrel: a firewall's restart is a dozen programs, each of which wakes a pass."""
+FEW = 50
+"""Repairs that are no quarrel: a restart of the firewall is a dozen programs, each of which wakes a pass, and an owner who
+restarts it again and again is not our enemy. Who undoes us at once each time is known within three seconds."""
 
 WINDOW_S = 10.0
 """The time within which they are counted."""

@@ -1,7 +1,8 @@
 """Which ways out there are: one reading, and its pure resolution by the settings.
 
 An uplink that is down keeps its last device, so that a redial leaves no gap in the rules. It loses it as soon as
-another interface that is up has that device: keeping it would open to somebody else.
+another interface that is up, and is no way out of the same list, has that device: keeping it would open to somebody
+else.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _by_netifd(
 ) -> tuple[Uplinks, Memory]:
     names, devices = _whole_list(settings, interfaces)
     wanted = tuple(dict.fromkeys((*names, *named_uplinks(settings))))
-    kept = _last_devices(wanted, interfaces, memory)
+    kept = _last_devices(wanted, frozenset(names), interfaces, memory)
     up = {interface.name: interface.device for interface in interfaces if interface.up and interface.device}
     known = {**up, **kept}
     listed = set(names)
@@ -119,11 +120,20 @@ def _usable(devices: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(is_device_name, devices)))
 
 
-def _last_devices(names: tuple[str, ...], interfaces: tuple[Interface, ...], memory: Memory) -> dict[str, str]:
-    """The device of each name, or the last one it had; names that have none are left out."""
+def _last_devices(
+    names: tuple[str, ...], listed: frozenset[str], interfaces: tuple[Interface, ...], memory: Memory
+) -> dict[str, str]:
+    """The device of each name, or the last one it had; names that have none are left out.
+
+    Two of the `listed` ways out may share a device, as `wan` and the `wan_6` over it do: while a line is being torn
+    down the one is still up when the other is not, and neither takes the device from the other.
+    """
     up = {interface.name: interface.device for interface in interfaces if interface.up and interface.device}
-    taken = set(up.values())
-    last = {name: device for name, device in memory.devices.items() if name in names and device not in taken}
+    last = {}
+    for name, device in memory.devices.items():
+        takers = {taker for taker, taken in up.items() if taken == device}
+        if name in names and not (takers - listed if name in listed else takers):
+            last[name] = device
     return {**last, **{name: up[name] for name in names if name in up}}
 
 
