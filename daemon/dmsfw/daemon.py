@@ -23,7 +23,7 @@ import structlog
 from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded, load
 from dmsfw.decide.pace import Pace
-from dmsfw.decide.quarrel import Quarrel
+from dmsfw.decide.quarrel import WINDOW_S, Quarrel
 from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
 from dmsfw.model import Detour, Settings, Snapshot
 from dmsfw.observe.backoff import Backoff
@@ -232,7 +232,7 @@ class Daemon:
         if outcome is not None:
             if outcome.plan and self._last is not None and self._last.grants == outcome.grants:
                 self._quarrel.repaired(began)
-            self.chronicle.quarrel(outcome.plan, is_on=self._quarrel.is_on(began))
+            self._tell_of_quarrel(outcome, began)
             self.chronicle.passed(self._last, outcome, triggers)
             self._last = outcome
         self.chronicle.write_status(
@@ -245,6 +245,13 @@ class Daemon:
         )
         if outcome is not None:
             self._backoff.reset()
+
+    def _tell_of_quarrel(self, outcome: Outcome, began: float) -> None:
+        """While there is one, a pass is due once it may be over: that is to be said as well."""
+        is_on = self._quarrel.is_on(began)
+        self.chronicle.quarrel(outcome.plan, is_on=is_on)
+        if is_on:
+            self._due.retry_at = min(self._due.retry_at, began + WINDOW_S + LOOK_S)
 
     def _reconciled(self) -> Outcome | None:
         """Run a pass; None when it could not be done, which is noted and tried again."""

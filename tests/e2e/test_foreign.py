@@ -130,3 +130,24 @@ def test_the_owners_source_translation_goes_before_our_masquerade(lab: Lab, dmsf
     dmsfw.start(SHIPPED)
     assert lab.connect("app", SERVER, 465).peer == "198.51.100.77"
     lab.sh("ip address delete 198.51.100.77/24 dev pppoe-wan")
+
+
+UNDO = "while :; do iptables -w -F DMSFW-FORWARD 2>/dev/null; done"
+
+
+def test_somebody_who_keeps_undoing_the_rules_is_answered_slowly_told_of_once_and_outlived(
+    lab: Lab, dmsfw: Dmsfw
+) -> None:
+    lab.compose("up", "-d")
+    dmsfw.start()
+    with background(lab, ["sh", "-c", UNDO], name="somebody"):
+        dmsfw.wait_for("degraded", "somebody keeps undoing the rules")
+        told = len([line for line in dmsfw.lines if "rules repaired" in line])
+        lab.compose("down", "-t", "0")
+        lab.compose("up", "-d")  # what is no repair is served meanwhile
+        lab.wait(lambda: field_network(lab).bridge in dmsfw.log, "the new network to be opened in the quarrel")
+    lab.wait(lambda: lab.connect("app", SERVER, 465) == "open")
+    dmsfw.wait_for("in sync")
+    assert dmsfw.log.count("somebody keeps undoing the rules") == 1
+    assert dmsfw.log.count("nobody undoes the rules any more") == 1
+    assert len([line for line in dmsfw.lines if "rules repaired" in line]) <= told + 1

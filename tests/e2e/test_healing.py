@@ -137,4 +137,7 @@ def test_the_repairs_are_logged_and_none_is_an_error(healthy: Healthy, dmsfw: Dm
     healthy.lab.firewall.restart()
     dmsfw.running.wait_for("info rules repaired trigger=")
     dmsfw.wait_for("in sync")
-    assert not [line for line in dmsfw.lines if line.startswith(("error ", "warning "))]
+    complaints = [line for line in dmsfw.lines if line.startswith(("error ", "warning "))]
+    # All the damages above together, within seconds, are a quarrel: it may be told of, once.
+    assert not [line for line in complaints if not line.startswith("warning somebody keeps undoing the rules")]
+    assert len(complaints) <= 1

@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 FEW = 50
-"""Repairs that are no quarrel: a restart of the firewall is a dozen programs, each of which wakes a pass, and an owner who
-restarts it again and again is not our enemy. Who undoes us at once each time is known within three seconds."""
+"""Repairs that are no quarrel: a restart of the firewall is a dozen programs, each of which wakes a pass, and an owner
+who restarts it again and again is not our enemy. Who undoes us at once each time is known within three seconds."""
 
 WINDOW_S = 10.0
 """The time within which they are counted."""
