@@ -14,13 +14,14 @@ from dmsfw import __version__
 from dmsfw.decide.grants import ways_out
 from dmsfw.decide.standing import Standing, standing
 from dmsfw.errors import DmsfwError, NeverRead, SettingsError
-from dmsfw.model import Plan, Policy, Snapshot
+from dmsfw.model import Grant, Plan, Policy, Snapshot
 from dmsfw.report.compose import Health, compose
 from dmsfw.report.files import write_atomically
 from dmsfw.report.hints import commands_to_name_the_uplink
 from dmsfw.report.metrics import Counts, render
-from dmsfw.report.sentence import joined, lines_for_change
+from dmsfw.report.sentence import grants_of, joined, lines_for_change
 from dmsfw.report.status import Pass, SourceStatus, to_json
+from dmsfw.report.text import clean
 
 if TYPE_CHECKING:
     from dmsfw.config import Loaded
@@ -89,7 +90,8 @@ class Chronicle:
     def passed(self, before: Outcome | None, outcome: Outcome, triggers: frozenset[str]) -> None:
         """A pass is done: say what it changed, what it mended and what the owner ought to know."""
         stands = standing(outcome.snapshot)
-        self._works_again()
+        if outcome.fault is None:
+            self._works_again()
         if before is None:
             self._started(outcome, stands)
         # The plan alone does not tell: a pass that failed, or lost a race, may have done the work of this one.
@@ -142,7 +144,7 @@ class Chronicle:
             snapshot,
             outcome.grants if outcome else (),
             outcome.plan if outcome else Plan(),
-            self._health(snapshot, world.health()),
+            self._health(snapshot, outcome.grants if outcome else (), world.health()),
             selected=stands.selected,
             unselected=stands.unselected,
             idle=stands.idle,
@@ -163,7 +165,7 @@ class Chronicle:
         if self._is_news("metrics file", error and (file, error.errno)):
             log.warning("metrics cannot be written", file=str(file), error=error and error.strerror)
 
-    def _health(self, snapshot: Snapshot, sources: tuple[SourceHealth, ...]) -> Health:
+    def _health(self, snapshot: Snapshot, grants: tuple[Grant, ...], sources: tuple[SourceHealth, ...]) -> Health:
         shut = _shut_policies(snapshot) if self._last_pass is not None else ()
         return Health(
             version=__version__,
@@ -172,17 +174,25 @@ class Chronicle:
             last_pass=self._last_pass,
             last_error=self._error,
             sources=tuple(SourceStatus(source.name, source.age_s, source.error) for source in sources),
-            faults=tuple(self._faults(snapshot, sources, shut)),
+            faults=tuple(self._faults(snapshot, grants, sources, shut)),
             remedies=commands_to_name_the_uplink(snapshot.uplinks) if shut else (),
         )
 
-    def _faults(self, snapshot: Snapshot, sources: tuple[SourceHealth, ...], shut: tuple[Policy, ...]) -> list[str]:
+    def _faults(
+        self,
+        snapshot: Snapshot,
+        grants: tuple[Grant, ...],
+        sources: tuple[SourceHealth, ...],
+        shut: tuple[Policy, ...],
+    ) -> list[str]:
         needed = sources if snapshot.settings.enabled else ()
         faults = [f"{source.name} does not answer: {source.error}" for source in needed if source.error]
         if snapshot.settings.enabled:
             faults += self._obstacles
         if shut:
             faults.append(_no_uplink(snapshot, shut))
+        elif snapshot.settings.enabled:
+            faults += _unserved(snapshot, grants)
         if self._config_error:
             faults.append(f"the configuration is broken and the last good one is used: {self._config_error}")
         if self._said.get("quarrel"):
@@ -275,6 +285,17 @@ def _shut_policies(snapshot: Snapshot) -> tuple[Policy, ...]:
     """The active policies none of whose uplinks is up."""
     policies = snapshot.settings.active if snapshot.settings.enabled else ()
     return tuple(policy for policy in policies if not any(uplink.up for uplink in ways_out(policy, snapshot.uplinks)))
+
+
+def _unserved(snapshot: Snapshot, grants: tuple[Grant, ...]) -> list[str]:
+    """Networks that are selected and got nothing all the same, told so that they do not stay shut in silence."""
+    selected = standing(snapshot).selected
+    return [
+        f"network {clean(network.name)} is selected, but nothing is opened for it: no subnet of the policy's family, "
+        "or its bridge is the way out itself"
+        for network in selected
+        if not grants_of(network, grants)
+    ]
 
 
 def _relevant(detours: tuple[Detour, ...], stands: Standing) -> tuple[Detour, ...]:

@@ -61,6 +61,8 @@ def apply(arguments: argparse.Namespace) -> int:
     with instance.only_one(arguments.run_dir, arguments.wait):
         outcome = reconcile(_WorldOnce(settings), Iptables.of_this_host(slow=_tell_slow_lock))
     _print_plan(outcome)
+    if outcome.fault is not None:
+        raise outcome.fault
     return 0
 
 
@@ -72,6 +74,8 @@ def plan(arguments: argparse.Namespace) -> int:
         print(planned.plan_json(outcome.plan))
     else:
         _print_plan(outcome)
+    if outcome.fault is not None:
+        raise outcome.fault
     return 2 if outcome.plan else 0
 
 
@@ -129,7 +133,7 @@ def _seen_status(path: Path, *, running: bool) -> statuses.Status:
 
 def _daemon(arguments: argparse.Namespace, loaded: Loaded, found: tuple[str, ...]) -> Daemon:
     wake = Wake()
-    world = World(loaded.settings, wake.set, config_dir=arguments.config.parent, xtables_lock=default_path())
+    world = World(loaded.settings, wake.set, config=arguments.config, xtables_lock=default_path())
     daemon = Daemon(
         config=arguments.config,
         settings=loaded.settings,

@@ -243,7 +243,7 @@ class Daemon:
             duration_s=self.clock() - began,
             done=outcome is not None,
         )
-        if outcome is not None:
+        if outcome is not None and outcome.fault is None:
             self._backoff.reset()
 
     def _tell_of_quarrel(self, outcome: Outcome, began: float) -> None:
@@ -256,12 +256,16 @@ class Daemon:
     def _reconciled(self) -> Outcome | None:
         """Run a pass; None when it could not be done, which is noted and tried again."""
         try:
-            return reconcile(self._seen_world(), self.enforcer)
+            outcome = reconcile(self._seen_world(), self.enforcer)
         except DmsfwError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001 - nor may it hide the state of things
             self.chronicle.crashed(error)
             self._failed(EnforceError(f"{type(error).__name__}: {error}"))
+        else:
+            if outcome.fault is not None:
+                self._failed(outcome.fault)
+            return outcome
         return None
 
     def _seen_world(self) -> World:

@@ -61,7 +61,12 @@ class TableChanged(EnforceError):
 
 
 class TableRefused(EnforceError):
-    """The kernel or python-iptables refuses a table or a rule. Trying at once again would not help."""
+    """The kernel or python-iptables refuses a table or a rule. Trying at once again would not help.
+
+    `done`: the plan of all that was done in the other tables (a model.Plan); None when nothing could be.
+    """
+
+    done: object = None
 
 
 class Busy(DmsfwError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dmsfw.decide.grants import grants
-from dmsfw.errors import TableChanged
+from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.model import Grant, Plan, Snapshot
 
 ATTEMPTS = 5
@@ -33,11 +33,12 @@ class Enforcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass saw, what it decided and what it changed."""
+    """What a pass saw, what it decided and what it changed. `fault`: why one table could not be brought along."""
 
     snapshot: Snapshot
     grants: tuple[Grant, ...]
     plan: Plan
+    fault: TableRefused | None = None
 
 
 def reconcile(world: World, enforcer: Enforcer) -> Outcome:
@@ -49,7 +50,7 @@ def reconcile(world: World, enforcer: Enforcer) -> Outcome:
     desired = grants(snapshot)
     for _ in range(ATTEMPTS):
         try:
-            return Outcome(snapshot, desired, enforcer.converge(desired))
+            return _outcome(snapshot, desired, enforcer.converge)
         except TableChanged as error:
             lost = error
     raise TableChanged(f"lost the race {ATTEMPTS} times: {lost}")
@@ -59,4 +60,14 @@ def preview(world: World, enforcer: Enforcer) -> Outcome:
     """What a pass would do. Raises: as `reconcile`."""
     snapshot = world.snapshot()
     desired = grants(snapshot)
-    return Outcome(snapshot, desired, enforcer.plan(desired))
+    return _outcome(snapshot, desired, enforcer.plan)
+
+
+def _outcome(snapshot: Snapshot, desired: tuple[Grant, ...], enforce: Callable[[Sequence[Grant]], Plan]) -> Outcome:
+    """Raises: EnforceError, but for a refusal that left the other tables to be served."""
+    try:
+        return Outcome(snapshot, desired, enforce(desired))
+    except TableRefused as error:
+        if not isinstance(error.done, Plan):
+            raise
+        return Outcome(snapshot, desired, error.done, error)

@@ -368,8 +368,8 @@ def test_a_damaged_file_of_what_runs_is_an_error_that_says_what_to_do(
     assert told.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("age_s", "code"), [(119, 0), (121, 1)])
-def test_a_file_older_than_two_resync_intervals_is_degraded(
+@pytest.mark.parametrize(("age_s", "code"), [(59, 0), (61, 1)])
+def test_a_file_older_than_two_passes_take_is_degraded(
     run_dir: Path, age_s: float, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrote(run_dir, age_s=age_s)

@@ -62,7 +62,7 @@ class Host:
         return Iptables(self.firewall)
 
     def world(self, settings: Settings, wake: Callable[[str], None], **given: Path) -> WrittenWorld:
-        assert given["config_dir"] == self.config.parent
+        assert given["config"] == self.config
         return WrittenWorld(settings, wake, self.networks, during_snapshot=self.during_snapshot)
 
     def runs(self, *argv: str) -> int:

@@ -21,6 +21,7 @@ from dmsfw import daemon as subject
 from dmsfw.decide.pace import BURST, CEILING_S, Pace
 from dmsfw.decide.quarrel import FEW, SPACING_S
 from dmsfw.enforce.lock import XtablesLock
+from dmsfw.enforce.render import TableKey
 from dmsfw.errors import NeverRead, TableRefused
 from dmsfw.model import Settings, Uplink, Uplinks
 from dmsfw.observe.backoff import CEILING_S as BACKOFF_CEILING_S
@@ -646,3 +647,32 @@ def test_a_quarrel_that_is_over_is_said_once_and_the_state_is_in_sync_again(rig:
         rig.pass_for(60)
     assert [entry["event"] for entry in logs].count("nobody undoes the rules any more") == 1
     assert rig.status().state == "in sync"
+
+
+# A table that cannot be had.
+
+
+def test_a_refused_table_is_a_fault_beside_what_works_and_is_tried_again(rig: Rig) -> None:
+    def refuse(key: object) -> None:
+        if key == TableKey(6, "nat"):
+            raise TableRefused("no such table")
+
+    rig.firewall.before_commit = refuse
+    rig.world.networks = (MAIL, with_subnet(WEB, "fd00:6::/64"))
+    rig.write(
+        GOOD.replace(
+            "config egress",
+            "config egress 'six'\n\tlist network 'web'\n\tlist proto 'tcp'\n\tlist dest_port '465'\n\nconfig egress",
+            1,
+        )
+    )
+    with capture_logs() as logs:
+        rig.started()
+    assert "started" in events(logs)
+    assert "network opened" in events(logs)
+    assert of(logs, "pass failed")[0]["error"] == "no such table"
+    status = rig.status()
+    assert (status.state, status.passes) == ("degraded", 1)
+    assert [network.name for network in status.networks] == [MAIL.name, WEB.name]
+    rig.firewall.before_commit = lambda _: None
+    rig.turns_until(lambda: rig.status().state == "in sync")

@@ -38,7 +38,7 @@ LOGGED_ELSEWHERE = {
 """Messages that reach the log in a variable, and the function whose tuples begin with them."""
 
 SAID_BY = {
-    "chronicle.py": ("_faults", "_no_uplink"),
+    "chronicle.py": ("_faults", "_no_uplink", "_unserved"),
     "cli.py": ("main",),
     "commands.py": ("_seen_status", "_tell_slow_lock"),
     "config/files.py": ("read",),

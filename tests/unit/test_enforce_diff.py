@@ -190,13 +190,20 @@ def test_the_nat_hook_may_stand_anywhere_behind_firewall3() -> None:
 def test_rules_of_others_ahead_are_told_without_firewall3s_frame_and_ours() -> None:
     builtin = [AHEAD[0], "-j DROP", AHEAD[2], STRAYS[0], hook(FILTER), "-j LATER"]
     found = diff.others_ahead(FILTER, FakeImage(table(FILTER, builtin)), hook(FILTER))
-    assert [entry.text for entry in found] == ["-j DROP"]
+    assert [entry.text for _, entry in found] == ["-j DROP"]
     assert diff.others_ahead(FILTER, FakeImage(fresh(FILTER)), hook(FILTER)) == ()
 
 
 def test_a_zone_of_firewall3_that_stands_ahead_is_told_of() -> None:
     builtin = [AHEAD[0], ZONES[0], hook(FILTER)]
     found = diff.others_ahead(FILTER, FakeImage(table(FILTER, builtin)), hook(FILTER))
-    assert [entry.text for entry in found] == [ZONES[0]]
+    assert [entry.text for _, entry in found] == [ZONES[0]]
     fw3 = '-m comment --comment "!fw3" -j zone'
     assert diff.others_ahead(NAT, FakeImage(table(NAT, [fw3, hook(NAT)], SPECS[NAT])), hook(NAT)) == ()
+
+
+def test_what_stands_in_the_owners_own_chains_is_told_as_well() -> None:
+    builtin = [AHEAD[0], AHEAD[2], hook(FILTER), *ZONES]
+    chains = table(FILTER, builtin) | {"forwarding_rule": (foreign_entry("-s 10.0.0.9 -j DROP"),)}
+    found = diff.others_ahead(FILTER, FakeImage(chains), hook(FILTER))
+    assert [(chain, entry.text) for chain, entry in found] == [("forwarding_rule", "-s 10.0.0.9 -j DROP")]

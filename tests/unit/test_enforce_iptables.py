@@ -7,7 +7,7 @@ import pytest
 from dmsfw.enforce.iptables import Iptables
 from dmsfw.enforce.render import TABLES, TableKey, hook, render
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
-from dmsfw.model import Grant
+from dmsfw.model import Grant, Plan
 from tests.contract.fake import FakeTables, foreign_entry, fresh
 from tests.unit.enforce_support import AHEAD, FILTER, FILTER6, NAT, NAT6, STRAYS, ZONES, altered, grant
 
@@ -291,3 +291,30 @@ def test_only_the_rules_that_are_wanted_are_remembered(monkeypatch: pytest.Monke
     enforcer.converge([grant()])
     specs = {spec for specs in render([grant()]).values() for spec in specs}
     assert kept >= specs | {hook(key) for key in TABLES}
+
+
+def test_a_table_that_cannot_be_had_hides_nothing_of_what_was_done_in_the_others() -> None:
+    tables = refusing(NAT6)
+    with pytest.raises(TableRefused) as refused:
+        Iptables(tables).converge([grant(), SIX])
+    done = refused.value.done
+    assert isinstance(done, Plan)
+    assert {change.place for change in done.changes} == {"ipv4 nat", "ipv4 filter"}
+    assert own(tables, FILTER)
+    assert not own(tables, FILTER6)
+
+
+def test_a_plan_shows_what_the_other_tables_need_beside_the_fault() -> None:
+    tables = FakeTables()
+
+    def stop(key: TableKey) -> None:
+        if key == FILTER6:
+            raise TableRefused("no such table")
+
+    tables.before_read = stop
+    Iptables(tables).converge([grant()])
+    tables.tables[FILTER6] = fresh(FILTER6)
+    with pytest.raises(TableRefused) as refused:
+        Iptables(tables).plan([grant(587), SIX])
+    assert isinstance(refused.value.done, Plan)
+    assert "ipv4 filter" in {change.place for change in refused.value.done.changes}

@@ -54,7 +54,7 @@ class Rig:
 
     def start(self) -> World:
         self.world = World(
-            self.settings, self.woken.append, config_dir=self.folder, xtables_lock=self.folder / "xtables.lock"
+            self.settings, self.woken.append, config=self.folder / "dmsfw", xtables_lock=self.folder / "xtables.lock"
         )
         self.world.start()
         return self.world

@@ -206,9 +206,12 @@ def test_the_lock_tells_whether_it_runs_and_an_old_file_is_degraded() -> None:
         written_at=1000.0,
     )
     assert as_seen(status, running=False, now_s=1000.0).state == "stopped"
-    fresh = as_seen(status, running=True, now_s=1120.0)
-    assert (fresh.state, fresh.sources[0].age_s, fresh.sources[1].age_s) == ("in sync", 121.0, None)
-    assert as_seen(status, running=True, now_s=1121.0).state == "degraded"
+    fresh = as_seen(status, running=True, now_s=1060.0)
+    assert (fresh.state, fresh.sources[0].age_s, fresh.sources[1].age_s) == ("in sync", 61.0, None)
+    assert as_seen(status, running=True, now_s=1061.0).state == "degraded"
+    hasty = dataclasses.replace(status, resync_s=10)
+    assert as_seen(hasty, running=True, now_s=1020.0).state == "in sync"
+    assert as_seen(hasty, running=True, now_s=1021.0).state == "degraded"
     assert as_seen(status, running=True, now_s=10.0) == status
 
 

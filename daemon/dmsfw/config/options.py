@@ -49,7 +49,7 @@ OPTIONS = (
     Known("egress", "family", "option", "any", values.FAMILY, "one family of addresses, or both"),
 )  # fmt: skip
 
-NARROWING = frozenset(("dest_ip", "uplink", "family"))
+NARROWING = frozenset(("dest_ip", "uplink", "family", "enabled"))
 """Options of `egress` without which a section allows more. A misspelt one is worth a louder word."""
 
 

@@ -40,15 +40,22 @@ def edits(key: TableKey, image: Image, wanted: Wanted) -> tuple[Edit, ...]:
     return tuple(result)
 
 
-def others_ahead(key: TableKey, image: Image, hook_key: Hashable) -> tuple[Entry, ...]:
-    """The rules of others that a packet meets before our hook; none while there is no hook."""
+OWNERS_CHAINS = frozenset({"forwarding_rule", "postrouting_rule", "DOCKER-USER"})
+"""Chains that firewall3 and Docker leave to the owner; a jump to one tells nothing, what stands in it decides."""
+
+
+def others_ahead(key: TableKey, image: Image, hook_key: Hashable) -> tuple[tuple[str, Entry], ...]:
+    """(chain, rule) of others that a packet meets before our hook, the owner's chains included; none without a hook."""
     entries = image.chain(key.builtin) or ()
     hooks = (index for index, entry in enumerate(entries) if entry.target == key.own and entry.key == hook_key)
     hook_at = next(hooks, None)
     if hook_at is None:
         return ()
     foreign = [entry for entry in entries[:hook_at] if not _is_ours(key, entry)]
-    return ahead(key.name, foreign, len(foreign))
+    chains = dict.fromkeys(entry.target for entry in foreign if entry.target in OWNERS_CHAINS)
+    owners = [(chain, entry) for chain in chains for entry in image.chain(chain) or () if entry.target != "RETURN"]
+    met = [(key.builtin, entry) for entry in ahead(key.name, foreign, len(foreign))]
+    return (*met, *owners)
 
 
 def _own_chain(key: TableKey, entries: Sequence[Entry], rules: Mapping[Hashable, RuleSpec]) -> Iterator[Edit]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from dmsfw.enforce import diff
 from dmsfw.enforce.desired import Desired, Renderer
@@ -29,6 +30,16 @@ Settled = tuple[int, diff.Wanted, tuple[str, ...]]
 """A table that needed nothing: its fingerprint then, what was wanted of it, and the rules of others ahead of ours."""
 
 VERSIONS: tuple[Version, ...] = (4, 6)
+
+
+def _told(survey: Survey, plan: Plan) -> Plan:
+    """The plan, unless a table had a fault. Raises: the fault, with the plan where there was more than that."""
+    error = survey.first_error()
+    if error is None:
+        return plan
+    if isinstance(error, TableRefused) and survey.steps:
+        error.done = plan
+    raise error
 
 
 class Iptables:
@@ -56,13 +67,13 @@ class Iptables:
     def plan(self, grants: Sequence[Grant]) -> Plan:
         """What `converge` would change. Nothing is written, and no table is made to be read. Raises: EnforceError."""
         survey = self._survey(self._renderer.desired(grants), may_create=False)
-        survey.raise_first()
-        return survey.plan()
+        return _told(survey, survey.plan())
 
     def converge(self, grants: Sequence[Grant]) -> Plan:
         """Make the tables hold exactly the rules of `grants`, and tell what had to change. Idempotent.
 
-        Raises: TableChanged when somebody wrote in between (call again); TableRefused; EnforceError for the lock.
+        Raises: TableChanged when somebody wrote in between (call again); TableRefused, after doing what the other
+        tables need; EnforceError for the lock.
         """
         desired = self._renderer.desired(grants)
         survey = self._survey(desired, may_create=True)
@@ -75,8 +86,8 @@ class Iptables:
                     plan = survey.plan()
                     self._commit_all(survey)
         self._remember(survey)
-        survey.raise_first()
-        return plan
+        brought = {key.place for key in survey.settled}
+        return _told(survey, replace(plan, changes=tuple(one for one in plan.changes if one.place in brought)))
 
     def changed(self) -> bool:
         """Tell whether somebody has written to a table since the last `converge`. Cheap. Raises: EnforceError."""
@@ -118,8 +129,8 @@ class Iptables:
             return Step(key, image, wanted, (), ahead)
         edits = diff.edits(key, image, wanted)
         ahead = tuple(
-            f"{key.command} -t {key.name} -A {key.builtin} {entry.text}"
-            for entry in diff.others_ahead(key, image, wanted.hook_key)
+            f"{key.command} -t {key.name} -A {chain} {entry.text}"
+            for chain, entry in diff.others_ahead(key, image, wanted.hook_key)
         )
         return Step(key, image, wanted, edits, ahead)
 

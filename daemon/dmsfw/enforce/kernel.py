@@ -81,10 +81,11 @@ class KernelTables:
         iptc = library.load()
         table = _attempt(key, lambda: _table(iptc, key))
         try:
-            if not isinstance(image, Blob) or sockopt.read(key).fingerprint != image.fingerprint:
-                raise TableChanged(f"{key.command} table {key.name} was changed by somebody else")
             for edit in edits:
                 _attempt(key, lambda edit=edit: self._apply(table, edit))  # type: ignore[misc]
+            # Last, so that a writer without the lock has but this one call to come between.
+            if not isinstance(image, Blob) or sockopt.read(key).fingerprint != image.fingerprint:
+                raise TableChanged(f"{key.command} table {key.name} was changed by somebody else")
             _attempt(key, table.commit)
         finally:
             table.close()

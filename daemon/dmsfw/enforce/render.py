@@ -47,6 +47,11 @@ class TableKey(NamedTuple):
         return "iptables" if self.version == 4 else "ip6tables"  # noqa: PLR2004 - an address family
 
     @property
+    def place(self) -> str:
+        """What a plan calls it."""
+        return f"ipv{self.version} {self.name}"
+
+    @property
     def builtin(self) -> str:
         """The kernel's chain that our hook stands in."""
         return "FORWARD" if self.name == "filter" else "POSTROUTING"

@@ -92,21 +92,25 @@ class Memory:
     For one address family. Jumps are never kept: their bytes alone do not tell where they lead.
     """
 
-    LIMIT = 8192
-    """Rules at most: twice those of 1,000 networks. Beyond, it begins anew."""
+    LIMIT = 2048
+    """Rules of a generation; two are kept, so what was met lately stays, and rules of networks long gone do not."""
 
     def __init__(self) -> None:
-        self._keys: dict[bytes, bytes] = {}
+        self._young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
 
     def get(self, raw: bytes) -> bytes | None:
         """The key of a rule of these bytes, counters left out."""
-        return self._keys.get(raw)
+        key = self._young.get(raw)
+        if key is None and (key := self._old.get(raw)) is not None:
+            self.keep(raw, key)
+        return key
 
     def keep(self, raw: bytes, key: bytes) -> None:
         """Remember a key."""
-        if len(self._keys) >= self.LIMIT:
-            self._keys.clear()
-        self._keys[raw] = key
+        if len(self._young) >= self.LIMIT:
+            self._old, self._young = self._young, {}
+        self._young[raw] = key
 
 
 class KernelEntry:

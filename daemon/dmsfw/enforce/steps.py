@@ -66,14 +66,19 @@ class Survey:
         """Whether somebody else came between."""
         return any(isinstance(error, TableChanged) for error in self.errors.values())
 
-    def raise_first(self) -> None:
-        """Raises: the error that decides what is to be done now: TableChanged, else the first one."""
-        for error in sorted(self.errors.values(), key=lambda error: not isinstance(error, TableChanged)):
-            raise error
+    @property
+    def settled(self) -> tuple[TableKey, ...]:
+        """The tables that are as they are wanted now."""
+        return tuple(key for key, step in self.steps.items() if key not in self.errors and not step.edits)
+
+    def first_error(self) -> EnforceError | None:
+        """The one that decides what is to be done now: TableChanged, else the first one."""
+        errors = sorted(self.errors.values(), key=lambda error: not isinstance(error, TableChanged))
+        return errors[0] if errors else None
 
     def plan(self) -> Plan:
         """All of it, as a value."""
-        steps = self.steps.values()
+        steps = [step for key, step in self.steps.items() if key not in self.errors]
         return Plan(
             changes=tuple(change for step in steps for change in _changes(step)),
             rules=self.desired.rules,
@@ -98,16 +103,15 @@ class Unmade:
 
 def _changes(step: Step) -> Iterator[Change]:
     command = f"{step.key.command} -t {step.key.name}"
-    place = f"ipv{step.key.version} {step.key.name}"
     for edit in step.edits:
         if isinstance(edit, CreateChain):
-            yield Change("+", place, f"{command} -N {edit.chain}")
+            yield Change("+", step.key.place, f"{command} -N {edit.chain}")
         elif isinstance(edit, DeleteChain):
-            yield Change("-", place, f"{command} -X {edit.chain}")
+            yield Change("-", step.key.place, f"{command} -X {edit.chain}")
         elif isinstance(edit, Insert):
-            yield Change("+", place, f"{command} {_insertion(edit)}", _why(edit.spec.comment))
+            yield Change("+", step.key.place, f"{command} {_insertion(edit)}", _why(edit.spec.comment))
         else:
-            yield Change("-", place, f"{command} -D {edit.chain} {edit.entry.text}", _why(edit.entry.comment))
+            yield Change("-", step.key.place, f"{command} -D {edit.chain} {edit.entry.text}", _why(edit.entry.comment))
 
 
 def _insertion(edit: Insert) -> str:

@@ -37,6 +37,8 @@ PIECE = 2**16
 FILTERS = quote(json.dumps({"type": ["network"]}))
 HTTP_OK = 200
 STOP_S = 0.4
+STOOD_S = 1.0
+"""A stream that was answered and ended sooner is none: it is tried again with backoff, whatever is read meanwhile."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -68,7 +70,7 @@ class EventStream:
         self._backoff = Backoff()
         self._lock = threading.Lock()
         self._again = threading.Event()
-        self._stopped = False
+        self._stopped = self._hasty = False
         self._connection: _UnixConnection | None = None
         self._thread = threading.Thread(target=self._run, name="dmsfw docker events", daemon=True)
 
@@ -82,9 +84,9 @@ class EventStream:
         self._thread.start()
 
     def nudge(self) -> None:
-        """End a wait between two attempts. Does nothing while the stream stands."""
-        self._backoff.reset()
-        self._again.set()
+        """End a wait between two attempts. Does nothing while the stream stands, or where streams end at once."""
+        if not self._hasty:
+            self._try_again()
 
     def break_off(self) -> None:
         """Close the stream, whatever it waits for; it is opened again."""
@@ -94,7 +96,7 @@ class EventStream:
         if sock is not None:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        self.nudge()
+        self._try_again()
 
     def stop(self) -> None:
         """End the thread."""
@@ -103,11 +105,17 @@ class EventStream:
         if self._thread.is_alive():
             self._thread.join(STOP_S)
 
+    def _try_again(self) -> None:
+        self._backoff.reset()
+        self._again.set()
+
     def _run(self) -> None:
         while not self._stopped:
             self._again.clear()
-            began = time.monotonic()
-            self._lost(self._listen())
+            began, answered = time.monotonic(), self.connected
+            why = self._listen()
+            self._hasty = self.connected > answered and time.monotonic() - began < STOOD_S
+            self._lost(why)
             if time.monotonic() - began > CEILING_S:
                 self._backoff.reset()
             if not self._stopped:

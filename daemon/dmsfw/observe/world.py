@@ -31,7 +31,8 @@ ECHO_S = 0.5
 DEAF_S = 10.0
 """A lost event stream is a fault to be shown only after so long: Docker is listed every few seconds all the same."""
 
-CONFIG_FILES = frozenset({"dmsfw", "network", "firewall"})
+CONFIG_FILES = frozenset({"network", "firewall"})
+"""Foreign files beside ours that are read too."""
 
 Wake = Callable[[str], None]
 
@@ -49,8 +50,8 @@ class SourceHealth:
 class World:
     """Owns the sources, their threads and the memory of last devices. All methods are for the main thread.
 
-    `wake(trigger)` is called in other threads when something may have changed. `config_dir` holds dmsfw, network and
-    firewall; firewall3's state file is looked for beside `xtables_lock`.
+    `wake(trigger)` is called in other threads when something may have changed. `config`: our file; network and
+    firewall are beside it; firewall3's state file is looked for beside `xtables_lock`.
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class World:
         settings: Settings,
         wake: Wake,
         *,
-        config_dir: Path = Path("/etc/config"),
+        config: Path = Path("/etc/config/dmsfw"),
         xtables_lock: Path = Path("/run/xtables.lock"),
     ) -> None:
         self._settings, self._wake = settings, wake
-        self._config_dir, self._xtables_lock = config_dir, xtables_lock
+        self._config, self._xtables_lock = config, xtables_lock
         self._memory = Memory()
         self._lock = threading.Lock()
         self._docker, self._events = self._docker_source(), EventStream(self._docker_url, self._heard_event)
@@ -193,7 +194,7 @@ class World:
         """Raises: ObserveError for a docker_url that is no unix socket."""
         lock, docker = self._xtables_lock, Path(socket_path(self._settings.docker_url))
         rules = (
-            WatchRule(self._config_dir, CONFIG_FILES, partial(self._wake, "config")),
+            WatchRule(self._config.parent, CONFIG_FILES | {self._config.name}, partial(self._wake, "config")),
             WatchRule(lock.parent, frozenset({lock.name}), partial(self._wake, "xtables"), reads=True),
             WatchRule(lock.parent, frozenset({"fw3.state"}), partial(self._wake, "firewall")),
             WatchRule(docker.parent, frozenset({docker.name}), self._docker_appeared),

@@ -15,8 +15,11 @@ State = Literal["in sync", "idle", "degraded", "disabled", "stopped", "starting"
 FORMAT = 1
 """Number of the document's format; a file of another is not read."""
 
-STALE_RESYNCS = 2
-"""A file older than so many resync intervals is the file of a daemon that hangs."""
+STALE_PASSES = 2
+"""A file older than so many passes take without any event is the file of a daemon that hangs, or that waits."""
+
+PASS_EVERY_S = 30
+"""The longest time between two passes of a daemon that runs, whatever the resync interval (daemon.COMPARE_S)."""
 
 EXIT_IN_SYNC, EXIT_OTHERWISE, EXIT_STOPPED = 0, 1, 3
 """Exit codes of `dmsfw status`; 3 as LSB has it for a service that does not run."""
@@ -126,9 +129,10 @@ def as_seen(status: Status, *, running: bool, now_s: float) -> Status:
         return Status(version=status.version, pid=0, state="stopped", reasons=(why,), written_at=status.written_at)
     age_s = max(0.0, now_s - status.written_at)
     status = replace(status, sources=tuple(_older(source, age_s) for source in status.sources))
-    if age_s <= STALE_RESYNCS * status.resync_s:
+    due_s = min(status.resync_s, PASS_EVERY_S)
+    if age_s <= STALE_PASSES * due_s:
         return status
-    stale = f"its last pass was {age_s:.0f} s ago, one is due every {status.resync_s} s: see `logread -e dmsfw`"
+    stale = f"its last pass was {age_s:.0f} s ago, one is due every {due_s} s: see `logread -e dmsfw`"
     return replace(status, state="degraded", reasons=(stale, *status.reasons))
 
 
