@@ -81,14 +81,21 @@ class KernelTables:
         iptc = library.load()
         table = _attempt(key, lambda: _table(iptc, key))
         try:
-            for edit in edits:
-                _attempt(key, lambda edit=edit: self._apply(table, edit))  # type: ignore[misc]
-            # Last, so that a writer without the lock has but this one call to come between.
-            if not isinstance(image, Blob) or sockopt.read(key).fingerprint != image.fingerprint:
-                raise TableChanged(f"{key.command} table {key.name} was changed by somebody else")
+            self._apply_all(key, table, image, edits)
+            # Last, so that a writer without the lock has but one call to come between.
+            _demand_unchanged(key, image)
             _attempt(key, table.commit)
         finally:
             table.close()
+
+    def _apply_all(self, key: TableKey, table: Any, image: Image, edits: Sequence[Edit]) -> None:  # noqa: ANN401
+        """Edits that do not fit are no fault where somebody changed the table: then they were meant for another."""
+        try:
+            for edit in edits:
+                _attempt(key, lambda edit=edit: self._apply(table, edit))  # type: ignore[misc]
+        except TableRefused:
+            _demand_unchanged(key, image)
+            raise
 
     def _apply(self, table: Any, edit: Edit) -> None:  # noqa: ANN401
         if isinstance(edit, CreateChain):
@@ -107,6 +114,12 @@ class KernelTables:
             table.append_entry(edit.spec.chain, buffer)
         else:
             table.insert_entry(edit.spec.chain, buffer, edit.index)
+
+
+def _demand_unchanged(key: TableKey, image: Image) -> None:
+    """Raises: TableChanged when the table is another than in `image`."""
+    if not isinstance(image, Blob) or sockopt.read(key).fingerprint != image.fingerprint:
+        raise TableChanged(f"{key.command} table {key.name} was changed by somebody else")
 
 
 def _table(iptc: Any, key: TableKey) -> Any:  # noqa: ANN401
