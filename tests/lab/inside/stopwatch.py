@@ -21,6 +21,7 @@ from dmsfw.enforce.render import TableKey
 
 FILTER = TableKey(4, "filter")
 PATIENCE_S = 20.0
+GONE = (0, 0)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -54,7 +55,8 @@ def restart(state: str) -> dict[str, object]:
     """Wait for firewall3's state file to be written anew, and for the hook behind its accept of what is established."""
     before = written(state)
     print("ready", flush=True)
-    until(lambda: written(state) != before, pause_s=0.0002)
+    # firewall3 removes the file at the beginning of a restart: only the new one tells of its end.
+    until(lambda: written(state) not in {before, GONE}, pause_s=0.0002)
     began = time.perf_counter()
     until(lambda: b"DMSFW-FORWARD" in sockopt.read(FILTER).raw and hooked())
     return {"ms": (time.perf_counter() - began) * 1000}
@@ -70,8 +72,8 @@ def written(state: str) -> tuple[int, int]:
     try:
         found = Path(state).stat()
     except FileNotFoundError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size) if found.st_size else (0, 0)
+        return GONE
+    return (found.st_mtime_ns, found.st_size) if found.st_size else GONE
 
 
 def until(condition: Callable[[], bool], pause_s: float = 0.0) -> None:
