@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from dmsfw import __version__
+from dmsfw.bulletin import Bulletin
 from dmsfw.decide.grants import ways_out
-from dmsfw.decide.standing import Standing, standing
+from dmsfw.decide.standing import Standing, shut_policies, standing, unserved_detours, without_grants
 from dmsfw.errors import DmsfwError, NeverRead, SettingsError
 from dmsfw.model import Grant, Plan, Policy, Snapshot
 from dmsfw.report.compose import Health, compose
-from dmsfw.report.files import write_atomically
 from dmsfw.report.hints import commands_to_name_the_uplink
 from dmsfw.report.metrics import Counts, render
-from dmsfw.report.sentence import grants_of, joined, lines_for_change
-from dmsfw.report.status import Pass, SourceStatus, to_json
+from dmsfw.report.news import News
+from dmsfw.report.sentence import joined, lines_for_change
+from dmsfw.report.status import Pass, SourceStatus
 from dmsfw.report.text import clean
 
 if TYPE_CHECKING:
@@ -29,11 +29,7 @@ if TYPE_CHECKING:
     from dmsfw.observe.world import SourceHealth
     from dmsfw.reconciler import Outcome
 
-STATUS_NAME = "status.json"
-
 NO_UPLINK = "no uplink is up"
-
-T = TypeVar("T", bound=Hashable)
 
 log = structlog.get_logger()
 
@@ -60,9 +56,8 @@ class Chronicle:
 
     def __init__(self, run_dir: Path, obstacles: tuple[str, ...] = ()) -> None:
         self._obstacles = obstacles
-        self._status_file = run_dir / STATUS_NAME
-        self._said: dict[str, Hashable] = {}
-        self._listed: dict[str, frozenset[Hashable]] = {}
+        self._bulletin = Bulletin(run_dir)
+        self._news = News()
         self._counts = Counts()
         self._last_pass: Pass | None = None
         self._error = ""
@@ -72,7 +67,7 @@ class Chronicle:
     def config_broken(self, error: SettingsError) -> None:
         """The file cannot be used: the last good one is."""
         self._config_error = error.problems[0]
-        if self._is_news("config", error.problems):
+        if self._news.is_new("config", error.problems):
             for problem in error.problems:
                 log.error("configuration is broken, the last good one is used", problem=problem)
 
@@ -80,10 +75,10 @@ class Chronicle:
         """The file is good; `changed`: and another one than before."""
         mended = bool(self._config_error)
         self._config_error = ""
-        self._is_news("config", None)
+        self._news.is_new("config", None)
         if changed or mended:
             log.info("configuration loaded", policies=[policy.name for policy in loaded.settings.active])
-        if self._is_news("config warnings", loaded.warnings):
+        if self._news.is_new("config warnings", loaded.warnings):
             for warning in loaded.warnings:
                 log.warning("configuration warning", warning=warning)
 
@@ -101,11 +96,11 @@ class Chronicle:
 
     def quarrel(self, plan: Plan, *, is_on: bool) -> None:
         """Say once that somebody keeps undoing the rules, and when that is over. `plan`: what had to be put right."""
-        if is_on and self._is_news("quarrel", True):  # noqa: FBT003 - what is news is a value
+        if is_on and self._news.is_new("quarrel", True):  # noqa: FBT003 - what is news is a value
             rule = plan.changes[0].text if plan else ""
             log.warning("somebody keeps undoing the rules, they are put back once a second", rule=rule)
-        elif not is_on and self._said.get("quarrel"):
-            self._is_news("quarrel", None)
+        elif not is_on and self._news.last("quarrel"):
+            self._news.is_new("quarrel", None)
             log.info("nobody undoes the rules any more")
 
     def failed(self, error: DmsfwError, *, stopping: bool) -> None:
@@ -114,12 +109,12 @@ class Chronicle:
         if stopping or isinstance(error, NeverRead):
             return
         self._error = str(error)
-        if self._is_news("pass", self._error):
+        if self._news.is_new("pass", self._error):
             log.error("pass failed", error=self._error)
 
     def crashed(self, error: Exception) -> None:
         """A fault of ours: its traceback is told once."""
-        if self._is_news("crash", f"{type(error).__name__}: {error}"):
+        if self._news.is_new("crash", f"{type(error).__name__}: {error}"):
             log.error("unexpected error", exc_info=error)
 
     def write_status(
@@ -149,24 +144,15 @@ class Chronicle:
             unselected=stands.unselected,
             idle=stands.idle,
             skipped=stands.skipped,
-            detours=_relevant(world.detours(), stands),
+            detours=unserved_detours(world.detours(), stands),
         )
-        self._write(to_json(status))
+        self._bulletin.write_status(status)
         if settings.metrics_file:
-            self._write_metrics(Path(settings.metrics_file), render(status, self._counts, reconnects=world.reconnects))
-
-    def _write(self, text: str) -> None:
-        error = _put(self._status_file, text)
-        if self._is_news("status file", error and error.errno):
-            log.warning("status cannot be written", file=str(self._status_file), error=error and error.strerror)
-
-    def _write_metrics(self, file: Path, text: str) -> None:
-        error = _put(file, text)
-        if self._is_news("metrics file", error and (file, error.errno)):
-            log.warning("metrics cannot be written", file=str(file), error=error and error.strerror)
+            text = render(status, self._counts, reconnects=world.reconnects)
+            self._bulletin.write_metrics(Path(settings.metrics_file), text)
 
     def _health(self, snapshot: Snapshot, grants: tuple[Grant, ...], sources: tuple[SourceHealth, ...]) -> Health:
-        shut = _shut_policies(snapshot) if self._last_pass is not None else ()
+        shut = shut_policies(snapshot) if self._last_pass is not None else ()
         return Health(
             version=__version__,
             pid=os.getpid(),
@@ -195,18 +181,18 @@ class Chronicle:
             faults += _unserved(snapshot, grants)
         if self._config_error:
             faults.append(f"the configuration is broken and the last good one is used: {self._config_error}")
-        if self._said.get("quarrel"):
+        if self._news.last("quarrel"):
             faults.append("somebody keeps undoing the rules: see `logread -e dmsfw` for which")
-        if self._said.get("pass") is not None:
+        if self._news.last("pass") is not None:
             faults.append(f"the last pass failed: {self._error}")
         if self._waits_for and not faults:
             faults.append(f"waiting for the first reading of {self._waits_for}")
         return faults
 
     def _works_again(self) -> None:
-        if self._said.get("pass") is not None:
+        if self._news.last("pass") is not None:
             log.info("pass works again", after=self._error)
-        self._is_news("pass", None)
+        self._news.is_new("pass", None)
         self._waits_for = ""
 
     def _started(self, outcome: Outcome, stands: Standing) -> None:
@@ -227,52 +213,27 @@ class Chronicle:
         if outcome.plan and not lines:
             self._counts.repairs += 1
             signs = [change.sign for change in outcome.plan.changes]
-            say = log.debug if self._said.get("quarrel") else log.info
+            say = log.debug if self._news.last("quarrel") else log.info
             say("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
 
     def _advise(self, snapshot: Snapshot, stands: Standing) -> None:
         names = tuple(network.name for network in snapshot.networks if network.driver == "bridge")
-        for policy, _ in self._news_in("idle", [(policy, names) for policy in stands.idle]):
+        for policy, _ in self._news.new_of("idle", [(policy, names) for policy in stands.idle]):
             log.warning("policy selects no network", policy=policy.name, networks=names)
         skipped = [(network.name, network.id, reason) for network, reason in stands.skipped]
-        for name, _, reason in self._news_in("skipped", skipped):
+        for name, _, reason in self._news.new_of("skipped", skipped):
             log.warning("network skipped", network=name, reason=reason)
         if snapshot.settings.enabled:
             self._advise_on_uplinks(snapshot)
 
     def _advise_on_uplinks(self, snapshot: Snapshot) -> None:
         uplinks = snapshot.uplinks
-        had, shut = self._said.get("uplink"), [policy.name for policy in _shut_policies(snapshot)]
-        if self._is_news("uplink", tuple(shut)):
+        had, shut = self._news.last("uplink"), [policy.name for policy in shut_policies(snapshot)]
+        if self._news.is_new("uplink", tuple(shut)):
             log.warning(NO_UPLINK, policies=shut, default_devices=uplinks.default_devices, missing=uplinks.missing)
         elif had and not shut:
             ways = {way: None for policy in snapshot.settings.active for way in ways_out(policy, uplinks) if way.up}
             log.info("uplink is up again", uplinks=[uplink.device for uplink in ways])
-
-    def _news_in(self, topic: str, items: Sequence[T]) -> list[T]:
-        """Remember what was said of a topic that has several things at once, and return those that are new."""
-        before = self._listed.get(topic, frozenset())
-        self._listed[topic] = frozenset(items)
-        return [item for item in items if item not in before]
-
-    def _is_news(self, topic: str, what: Hashable) -> bool:
-        """Remember what was said of a topic; true when it is something, and something else than last time.
-
-        None and an empty tuple say that there is nothing any more.
-        """
-        if self._said.get(topic) == what:
-            return False
-        self._said[topic] = what
-        return bool(what)
-
-
-def _put(file: Path, text: str) -> OSError | None:
-    """Write a file; return why that could not be done."""
-    try:
-        write_atomically(file, text)
-    except OSError as error:
-        return error
-    return None
 
 
 def _no_uplink(snapshot: Snapshot, shut: tuple[Policy, ...]) -> str:
@@ -281,24 +242,9 @@ def _no_uplink(snapshot: Snapshot, shut: tuple[Policy, ...]) -> str:
     return f"{NO_UPLINK}{whose}" + (f"; the default route uses {devices}" if devices else "")
 
 
-def _shut_policies(snapshot: Snapshot) -> tuple[Policy, ...]:
-    """The active policies none of whose uplinks is up."""
-    policies = snapshot.settings.active if snapshot.settings.enabled else ()
-    return tuple(policy for policy in policies if not any(uplink.up for uplink in ways_out(policy, snapshot.uplinks)))
-
-
 def _unserved(snapshot: Snapshot, grants: tuple[Grant, ...]) -> list[str]:
-    """Networks that are selected and got nothing all the same, told so that they do not stay shut in silence."""
-    selected = standing(snapshot).selected
     return [
         f"network {clean(network.name)} is selected, but nothing is opened for it: no subnet of the policy's family, "
         "or its bridge is the way out itself"
-        for network in selected
-        if not grants_of(network, grants)
+        for network in without_grants(snapshot, grants)
     ]
-
-
-def _relevant(detours: tuple[Detour, ...], stands: Standing) -> tuple[Detour, ...]:
-    """Only containers of a network that is open, leaving by one that is not: there a policy does nothing, silently."""
-    names = {network.name for network in stands.selected}
-    return tuple(one for one in detours if one.network in names and one.leaves_by not in names)

@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 
 from dmsfw import instance
-from dmsfw.chronicle import STATUS_NAME, Chronicle
+from dmsfw.bulletin import STATUS_NAME
+from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded, advice, load, predecessors
 from dmsfw.daemon import Daemon
 from dmsfw.enforce import Iptables

@@ -22,6 +22,7 @@ import structlog
 
 from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded, load
+from dmsfw.decide.clockwork import COMPARE_S, LOOK_S, Clockwork
 from dmsfw.decide.pace import Pace
 from dmsfw.decide.quarrel import WINDOW_S, Quarrel
 from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
@@ -30,12 +31,6 @@ from dmsfw.observe.backoff import Backoff
 from dmsfw.observe.world import SourceHealth
 from dmsfw.reconciler import Enforcer, Outcome, World, reconcile
 from dmsfw.wake import Wake
-
-LOOK_S = 1.0
-"""Seconds between looks for writers that nothing else tells of: 4 us a table, 0.1 ms where it is compared."""
-
-COMPARE_S = 30.0
-"""Seconds between whole passes without any event: what a look at a large table cannot see."""
 
 RESYNC = "resync"
 
@@ -83,22 +78,6 @@ class WatchfulEnforcer(Enforcer, Protocol):
 
     def changed(self) -> bool:
         """Tell whether somebody wrote since the last pass. Raises: EnforceError."""
-
-
-@dataclass(slots=True)
-class Clockwork:
-    """When something is due without any event. Monotonic seconds."""
-
-    look_at: float = 0.0
-    compare_at: float = 0.0
-    resync_at: float = 0.0
-    retry_at: float = float("inf")
-    serve_at: float = float("inf")
-
-    @property
-    def next_at(self) -> float:
-        """The earliest of them."""
-        return min(self.look_at, self.compare_at, self.resync_at, self.retry_at, self.serve_at)
 
 
 @dataclass

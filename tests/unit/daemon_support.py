@@ -16,7 +16,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from dmsfw.chronicle import STATUS_NAME, Chronicle
+from dmsfw.bulletin import STATUS_NAME
+from dmsfw.chronicle import Chronicle
 from dmsfw.config import load
 from dmsfw.daemon import Daemon
 from dmsfw.decide.grants import grants

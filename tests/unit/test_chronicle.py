@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from dmsfw import __version__
-from dmsfw.chronicle import STATUS_NAME, Chronicle
+from dmsfw.bulletin import STATUS_NAME
+from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded
 from dmsfw.errors import EnforceError, NeverRead, SettingsError
 from dmsfw.model import Change, Detour, Plan, Policy, PortRange, Settings, Uplink, Uplinks

@@ -9,7 +9,7 @@ import pytest
 from dmsfw.errors import ObserveError
 from dmsfw.model import Policy, Settings, Uplink, Uplinks, Zone
 from dmsfw.observe.netifd import Interface, NoUbus, parse_dump
-from dmsfw.observe.uplinks import Memory, Reach, UplinkReader, resolve
+from dmsfw.observe.uplinks import Memory, Reach, UplinkReader, resolve, watched_devices
 
 RECORDED = Path(__file__).parents[1] / "cases" / "openwrt"
 ZONE = Settings(wan_zone=Zone(interfaces=("wan", "wan6")))
@@ -44,9 +44,12 @@ def test_the_zones_members_and_dynamic_interfaces_are_the_uplinks() -> None:
     assert uplinks.others == (Uplink("loopback", "lo"),)
 
 
-def test_a_zones_own_devices_count_as_up_and_wildcards_are_left_out() -> None:
+def test_a_zones_own_devices_are_up_when_they_exist_and_wildcards_are_left_out() -> None:
     settings = Settings(wan_zone=Zone(interfaces=("wan",), devices=("tun0", "ppp+")))
-    assert follow(settings, (up("wan", "eth0"),)).chosen == (Uplink("wan", "eth0"), Uplink("tun0", "tun0"))
+    there = Reach((up("wan", "eth0"),), devices=frozenset({"tun0"}))
+    assert follow(settings, there).chosen == (Uplink("wan", "eth0"), Uplink("tun0", "tun0"))
+    gone = Reach((up("wan", "eth0"),))
+    assert follow(settings, there, gone).chosen == (Uplink("wan", "eth0"), Uplink("tun0", "tun0", up=False))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_without_netifd_the_default_routes_are_the_uplinks_and_the_last_ones_are
 
 def test_without_netifd_names_of_interfaces_are_missing_and_devices_are_not() -> None:
     settings = Settings(uplinks=("wan",), uplink_devices=("eth3", "br+"))
-    uplinks = follow(settings, Reach(None, ("eth0",)))
+    uplinks = follow(settings, Reach(None, ("eth0",), frozenset({"eth3"})))
     assert (uplinks.chosen, uplinks.missing, uplinks.default_devices) == (
         (Uplink("eth3", "eth3"),),
         ("wan",),
@@ -157,3 +160,24 @@ def test_a_line_that_is_torn_down_one_interface_after_the_other_keeps_its_device
 def test_a_policys_own_uplink_loses_its_device_to_a_way_out_of_the_main_list() -> None:
     settings = Settings(wan_zone=ZONE.wan_zone, policies=(Policy("nas", networks=("a",), uplinks=("lan",)),))
     assert follow(settings, (up("lan", "eth5"),), (down("lan"), up("wan", "eth5"))).others == ()
+
+
+def test_a_device_that_is_misspelt_is_down_whoever_gives_the_uplinks() -> None:
+    settings = Settings(uplink_devices=("nope0",))
+    for interfaces in (None, (up("wan", "eth0"),)):
+        assert follow(settings, Reach(interfaces, ("eth0",))).chosen == (Uplink("nope0", "nope0", up=False),)
+
+
+def test_only_devices_that_the_settings_name_are_looked_for() -> None:
+    settings = Settings(
+        uplink_devices=("tun0",),
+        wan_zone=Zone(devices=("eth1",)),
+        policies=(Policy("nas", networks=("a",), uplinks=("lan0",)),),
+    )
+    reader = UplinkReader(
+        lambda: watched_devices(settings),
+        interfaces=lambda: (up("wan", "eth0"),),
+        defaults=lambda: (),
+        devices=lambda: frozenset({"tun0", "lan0", "stranger"}),
+    )
+    assert reader.read().devices == {"tun0", "lan0"}

@@ -2,6 +2,7 @@
 
 grants     who may reach what, and why
 standing   which networks the policies meet, and which not
+clockwork  what is due without any event
 pace       when the next pass may begin
 quarrel    how to go on when somebody keeps undoing the rules
 """

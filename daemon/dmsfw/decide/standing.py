@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dmsfw.decide.grants import obstacle, selects
-from dmsfw.model import Network, Policy, Snapshot
+from dmsfw.decide.grants import obstacle, selects, ways_out
+from dmsfw.model import Detour, Grant, Network, Policy, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,24 @@ def standing(snapshot: Snapshot) -> Standing:
         unselected=tuple(network for network in snapshot.networks if network not in meant and not obstacle(network)),
         idle=tuple(policy for policy in policies if not any(selects(policy, network) for network in selected)),
     )
+
+
+def shut_policies(snapshot: Snapshot) -> tuple[Policy, ...]:
+    """The active policies none of whose uplinks is up."""
+    policies = snapshot.settings.active if snapshot.settings.enabled else ()
+    return tuple(policy for policy in policies if not any(uplink.up for uplink in ways_out(policy, snapshot.uplinks)))
+
+
+def without_grants(snapshot: Snapshot, grants: Sequence[Grant]) -> tuple[Network, ...]:
+    """Networks that are selected and could be opened, and got nothing all the same."""
+    served = {(grant.network, grant.bridge) for grant in grants}
+    return tuple(one for one in standing(snapshot).selected if (one.name, one.device) not in served)
+
+
+def unserved_detours(detours: Sequence[Detour], stands: Standing) -> tuple[Detour, ...]:
+    """Only containers of a network that is open, leaving by one that is not: there a policy does nothing, silently."""
+    names = {network.name for network in stands.selected}
+    return tuple(one for one in detours if one.network in names and one.leaves_by not in names)
 
 
 def _is_news(network: Network, policies: Sequence[Policy]) -> bool:

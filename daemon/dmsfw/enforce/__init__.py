@@ -1,15 +1,22 @@
 """The firewall's side: grants become rules in the kernel. The only importer of python-iptables.
 
 render    grants -> rule specs, and how iptables writes them
+desired   the specs by table, rendered anew only for grants that are new
 place     where our hook stands among other people's rules
 diff      what is there against what should be -> edits                      (pure; the heart)
-blob      the kernel's table as bytes -> chains and entries
-sockopt   reads those bytes, and the entry count that tells a change
-library   imports python-iptables with its faults mended
+steps     the edits of one pass, and the plan that tells them
+iptables  the enforcer: read, diff; where something is due: lock, commit in order, verify, unlock
+
+tables    the port to a kernel, real or fake
+kernel    the real one: read, edit in one commit
+sockopt   asks it for a table's bytes, and for the size that tells a change
+blob      those bytes -> chains
+rule      the bytes of one rule -> what it does; describe: the same for people
+memory    keys of rules that were taken apart before
 build     a rule spec -> the bytes that the kernel will show for it
+library   imports python-iptables with its faults mended
 lock      the lock that every iptables process takes
-kernel    real tables: read, edit in one commit
-iptables  the enforcer: lock, read, diff, commit in order, verify, unlock
+nftables  who else decides about forwarded packets
 """
 
 from dmsfw.enforce.iptables import Iptables

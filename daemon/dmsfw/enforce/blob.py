@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dmsfw.enforce.rule import COUNTERS, EXTENSION, LAYOUTS, OFFSETS, VERDICT, KernelEntry, Memory, as_laid_out, text_of
+from dmsfw.enforce.memory import Memory
+from dmsfw.enforce.rule import COUNTERS, EXTENSION, LAYOUTS, OFFSETS, VERDICT, KernelEntry, as_laid_out, text_of
 
 FINGERPRINT_ENTRIES = 1000
 """Tables up to this size are compared by content at every look (0.1 ms at 100 rules); larger ones by their size."""

@@ -52,7 +52,7 @@ def _build(spec: RuleSpec) -> bytes:
         _matches(rule, spec)
         target = rule.create_target(STAND_IN if _hand_made(spec) else spec.target)
         for part in (*rule.matches, target):
-            part._final_check()  # noqa: SLF001 - its public twin redirects stdout, which other threads write to
+            part._final_check()
         raw = bytes(rule.rule)
     except (iptc.IPTCError, iptc.xtables.XTablesError, ValueError, TypeError, AttributeError) as error:
         raise TableRefused(f"python-iptables refuses a rule: {error}: {spec.text}") from error
@@ -67,7 +67,7 @@ def _hand_made(spec: RuleSpec) -> bool:
     return spec.target not in {"ACCEPT", "MASQUERADE"} or (spec.version == 6 and spec.target == "MASQUERADE")  # noqa: PLR2004
 
 
-def _address(rule: Any, spec: RuleSpec) -> None:  # noqa: ANN401
+def _address(rule: Any, spec: RuleSpec) -> None:
     if spec.source is not None:
         rule.src = str(spec.source)
     if spec.destination is not None:
@@ -86,7 +86,7 @@ def exact_mask(device: str) -> bytes:
     return (b"\xff" * (len(device) + 1)).ljust(MASK_BYTES, b"\0")
 
 
-def _matches(rule: Any, spec: RuleSpec) -> None:  # noqa: ANN401
+def _matches(rule: Any, spec: RuleSpec) -> None:
     if spec.ports and spec.multiport:
         rule.create_match("multiport").dports = dports(spec.ports)
     elif spec.ports:

@@ -6,14 +6,16 @@ import ctypes
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dmsfw.enforce import library, sockopt
 from dmsfw.enforce.blob import FINGERPRINT_ENTRIES, Blob
 from dmsfw.enforce.build import Builder
 from dmsfw.enforce.lock import XtablesLock
+from dmsfw.enforce.memory import Memory
 from dmsfw.enforce.render import RuleSpec, TableKey
-from dmsfw.enforce.rule import Memory, parse_rule
+from dmsfw.enforce.rule import parse_rule
 from dmsfw.enforce.tables import CreateChain, Delete, Edit, Image, Insert
 from dmsfw.errors import TableChanged, TableRefused
 
@@ -88,16 +90,16 @@ class KernelTables:
         finally:
             table.close()
 
-    def _apply_all(self, key: TableKey, table: Any, image: Image, edits: Sequence[Edit]) -> None:  # noqa: ANN401
+    def _apply_all(self, key: TableKey, table: Any, image: Image, edits: Sequence[Edit]) -> None:
         """Edits that do not fit are no fault where somebody changed the table: then they were meant for another."""
         try:
             for edit in edits:
-                _attempt(key, lambda edit=edit: self._apply(table, edit))  # type: ignore[misc]
+                _attempt(key, partial(self._apply, table, edit))
         except TableRefused:
             _demand_unchanged(key, image)
             raise
 
-    def _apply(self, table: Any, edit: Edit) -> None:  # noqa: ANN401
+    def _apply(self, table: Any, edit: Edit) -> None:
         if isinstance(edit, CreateChain):
             table.create_chain(edit.chain)
         elif isinstance(edit, Insert):
@@ -107,7 +109,7 @@ class KernelTables:
         else:
             table.delete_chain(edit.chain)
 
-    def _insert(self, table: Any, edit: Insert) -> None:  # noqa: ANN401
+    def _insert(self, table: Any, edit: Insert) -> None:
         raw = self._builder.raw(edit.spec)
         buffer = (ctypes.c_ubyte * len(raw)).from_buffer_copy(raw)
         if edit.index is None:
@@ -122,7 +124,7 @@ def _demand_unchanged(key: TableKey, image: Image) -> None:
         raise TableChanged(f"{key.command} table {key.name} was changed by somebody else")
 
 
-def _table(iptc: Any, key: TableKey) -> Any:  # noqa: ANN401
+def _table(iptc: Any, key: TableKey) -> Any:
     kind = iptc.Table if key.version == 4 else iptc.Table6  # noqa: PLR2004 - an address family
     table = kind(key.name, autocommit=False)
     table.autocommit = False
@@ -130,14 +132,14 @@ def _table(iptc: Any, key: TableKey) -> Any:  # noqa: ANN401
     return table
 
 
-def _delete(table: Any, edit: Delete) -> None:  # noqa: ANN401
+def _delete(table: Any, edit: Delete) -> None:
     """Delete by number: python-iptables wraps only the deletion of a rule that looks the same."""
-    functions = table._iptc  # noqa: SLF001
-    if functions.iptc_delete_num_entry(edit.chain.encode(), edit.index, table._handle) != 1:  # noqa: SLF001
+    functions = table._iptc
+    if functions.iptc_delete_num_entry(edit.chain.encode(), edit.index, table._handle) != 1:
         raise library.load().IPTCError(f"can't remove a rule of chain {edit.chain}: {table.strerror()}")
 
 
-def _attempt(key: TableKey, action: Callable[[], Any]) -> Any:  # noqa: ANN401
+def _attempt(key: TableKey, action: Callable[[], Any]) -> Any:
     """Do it, with python-iptables's errors turned into ours."""
     iptc = library.load()
     try:

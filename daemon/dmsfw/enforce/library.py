@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from dmsfw.errors import TableRefused
 
@@ -45,7 +44,7 @@ NEAR = 1 << 20
 """Bytes within which the names of one extension's options lie from each other, all in one read-only segment."""
 
 
-def load() -> Any:  # noqa: ANN401 - the package has no types
+def load() -> Any:
     """The module `iptc`, imported once. Raises: TableRefused when a library or python-iptables itself is missing."""
     if "iptc" in sys.modules:
         return sys.modules["iptc"]
@@ -78,8 +77,11 @@ def _folders(patterns: tuple[str, ...]) -> Iterator[Path]:
 @contextmanager
 def _own_discovery() -> Iterator[None]:
     """Find libraries by looking into folders while python-iptables is imported."""
-    with patch.object(ctypes.util, "find_library", _find_library):
+    original, ctypes.util.find_library = ctypes.util.find_library, _find_library
+    try:
         yield
+    finally:
+        ctypes.util.find_library = original
 
 
 def _find_library(name: str) -> str | None:
@@ -101,18 +103,18 @@ def _is_library(name: str, path: Path) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def _mend(iptc: Any) -> None:  # noqa: ANN401
+def _mend(iptc: Any) -> None:
     xtables: Any = sys.modules["iptc.xtables"]
-    exit_function = ctypes.cast(xtables._lib_xtwrapper.throw_exception, ctypes.c_void_p).value  # noqa: SLF001
-    xtables._xt_globals.exit_err = xtables._EXIT_FN(exit_function)  # noqa: SLF001
-    xtables._WORDLEN = ctypes.alignment(ctypes.c_uint64)  # noqa: SLF001
+    exit_function = ctypes.cast(xtables._lib_xtwrapper.throw_exception, ctypes.c_void_p).value
+    xtables._xt_globals.exit_err = xtables._EXIT_FN(exit_function)
+    xtables._WORDLEN = ctypes.alignment(ctypes.c_uint64)
     known = {"filter": True, "nat": True, "mangle": False, "raw": False, "security": False}
     iptc.Table.existing_table_names.update(known)
     iptc.Table6.existing_table_names.update(known)
     _mend_options(xtables)
 
 
-def _mend_options(xtables: Any) -> None:  # noqa: ANN401
+def _mend_options(xtables: Any) -> None:
     """Walk options by the stride that the installed libxtables has.
 
     Raises: TableRefused when it cannot be told.
@@ -125,7 +127,7 @@ def _mend_options(xtables: Any) -> None:  # noqa: ANN401
     if stride == ctypes.sizeof(entry):
         return
 
-    def lookup(_: object, entries: Any, name: bytes) -> Any:  # noqa: ANN401
+    def lookup(_: object, entries: Any, name: bytes) -> Any:
         address = ctypes.addressof(entries[0])
         while True:
             option = entry.from_address(address)
@@ -133,7 +135,7 @@ def _mend_options(xtables: Any) -> None:  # noqa: ANN401
                 return option if option.name else None
             address += stride
 
-    xtables.xtables._option_lookup = lookup  # noqa: SLF001
+    xtables.xtables._option_lookup = lookup
 
 
 def _stride(first: int, size: int) -> int:

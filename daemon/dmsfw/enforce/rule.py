@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from dmsfw.enforce.describe import describe
+from dmsfw.enforce.memory import Memory
 from dmsfw.enforce.render import owned_id
 from dmsfw.errors import TableRefused
 
@@ -84,33 +85,6 @@ def as_laid_out() -> Iterator[None]:
         yield
     except (struct.error, ValueError, IndexError) as error:
         raise TableRefused(MALFORMED.format(error)) from error
-
-
-class Memory:
-    """Keys of rules that were taken apart before, by their bytes: a table is read over and over, and little changes.
-
-    For one address family. Jumps are never kept: their bytes alone do not tell where they lead.
-    """
-
-    LIMIT = 2048
-    """Rules of a generation; two are kept, so what was met lately stays, and rules of networks long gone do not."""
-
-    def __init__(self) -> None:
-        self._young: dict[bytes, bytes] = {}
-        self._old: dict[bytes, bytes] = {}
-
-    def get(self, raw: bytes) -> bytes | None:
-        """The key of a rule of these bytes, counters left out."""
-        key = self._young.get(raw)
-        if key is None and (key := self._old.get(raw)) is not None:
-            self.keep(raw, key)
-        return key
-
-    def keep(self, raw: bytes, key: bytes) -> None:
-        """Remember a key."""
-        if len(self._young) >= self.LIMIT:
-            self._old, self._young = self._young, {}
-        self._young[raw] = key
 
 
 class KernelEntry:

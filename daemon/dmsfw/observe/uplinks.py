@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Reach:
     """What one reading gave. `interfaces` None: a host without netifd.
 
-    `devices`: there, those devices that a policy names and that exist.
+    `devices`: those of the watched devices that exist.
     """
 
     interfaces: tuple[Interface, ...] | None
@@ -40,17 +40,17 @@ class Memory:
 
 
 class UplinkReader:
-    """Reads netifd, or the routes where there is none. `named()`: the uplinks that policies name."""
+    """Reads netifd, or the routes where there is none. `watched()`: the devices to look for, see `watched_devices`."""
 
     def __init__(
         self,
-        named: Callable[[], Iterable[str]],
+        watched: Callable[[], Iterable[str]],
         *,
         interfaces: Callable[[], tuple[Interface, ...]] = netifd.read_interfaces,
         defaults: Callable[[], tuple[str, ...]] = routes.default_devices,
         devices: Callable[[], frozenset[str]] = routes.devices,
     ) -> None:
-        self._named, self._interfaces, self._defaults, self._devices = named, interfaces, defaults, devices
+        self._watched, self._interfaces, self._defaults, self._devices = watched, interfaces, defaults, devices
         self._netifd_seen = False
 
     def read(self) -> Reach:
@@ -64,9 +64,13 @@ class UplinkReader:
         except NoUbus:
             if self._netifd_seen:
                 raise
-            return Reach(None, self._defaults(), self._devices() & frozenset(self._named()))
+            return Reach(None, self._defaults(), self._there())
         self._netifd_seen = True
-        return Reach(interfaces, self._hint())
+        return Reach(interfaces, self._hint(), self._there())
+
+    def _there(self) -> frozenset[str]:
+        watched = frozenset(self._watched())
+        return self._devices() & watched if watched else watched
 
     def _hint(self) -> tuple[str, ...]:
         """With netifd the default routes are only for the advice that is given when nothing is up."""
@@ -81,15 +85,20 @@ def named_uplinks(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for policy in settings.active for name in policy.uplinks))
 
 
+def watched_devices(settings: Settings) -> tuple[str, ...]:
+    """Whatever may be a device by its own name: what the owner and the firewall's zone name, and policies' uplinks."""
+    return tuple(dict.fromkeys((*settings.uplink_devices, *settings.wan_zone.devices, *named_uplinks(settings))))
+
+
 def resolve(settings: Settings, reach: Reach, memory: Memory) -> tuple[Uplinks, Memory]:
     """Say which uplinks the settings mean, and what to remember for the next time."""
     if reach.interfaces is None:
         return _by_routes(settings, reach, memory)
-    return _by_netifd(settings, reach.interfaces, reach.default_devices, memory)
+    return _by_netifd(settings, reach.interfaces, reach, memory)
 
 
 def _by_netifd(
-    settings: Settings, interfaces: tuple[Interface, ...], defaults: tuple[str, ...], memory: Memory
+    settings: Settings, interfaces: tuple[Interface, ...], reach: Reach, memory: Memory
 ) -> tuple[Uplinks, Memory]:
     names, devices = _whole_list(settings, interfaces)
     wanted = tuple(dict.fromkeys((*names, *named_uplinks(settings))))
@@ -98,10 +107,10 @@ def _by_netifd(
     known = {**up, **kept}
     listed = set(names)
     uplinks = Uplinks(
-        chosen=(*(Uplink(name, kept[name], name in up) for name in names if name in kept), *map(_fixed, devices)),
+        chosen=(*(Uplink(name, kept[name], name in up) for name in names if name in kept), *_fixed(devices, reach)),
         others=tuple(Uplink(name, known[name], name in up) for name in sorted(known) if name not in listed),
         missing=tuple(name for name in names if name not in kept),
-        default_devices=defaults,
+        default_devices=reach.default_devices,
     )
     return uplinks, Memory(kept, memory.defaults)
 
@@ -137,15 +146,15 @@ def _last_devices(
     return {**last, **{name: up[name] for name in names if name in up}}
 
 
-def _fixed(device: str) -> Uplink:
-    """A device that was named as such: it is not watched, a rule for one that is not there lets nothing through."""
-    return Uplink(device, device)
+def _fixed(devices: Iterable[str], reach: Reach) -> tuple[Uplink, ...]:
+    """Devices that were named as such. One that is not there is down; its rules wait for it and let nothing through."""
+    return tuple(Uplink(device, device, device in reach.devices) for device in devices)
 
 
 def _by_routes(settings: Settings, reach: Reach, memory: Memory) -> tuple[Uplinks, Memory]:
     defaults = reach.default_devices or memory.defaults
     if settings.uplinks or settings.uplink_devices:
-        chosen = tuple(map(_fixed, _usable(settings.uplink_devices)))
+        chosen = _fixed(_usable(settings.uplink_devices), reach)
     else:
         chosen = tuple(Uplink(device, device, bool(reach.default_devices)) for device in defaults)
     named = [name for name in named_uplinks(settings) if name in reach.devices or name in memory.devices]

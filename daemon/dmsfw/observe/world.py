@@ -18,7 +18,7 @@ from dmsfw.observe.events import EventStream
 from dmsfw.observe.files import WatchRule
 from dmsfw.observe.rhythm import Quiet
 from dmsfw.observe.source import Source
-from dmsfw.observe.uplinks import Memory, Reach, UplinkReader, named_uplinks, resolve
+from dmsfw.observe.uplinks import Memory, Reach, UplinkReader, resolve, watched_devices
 from dmsfw.observe.watch import Watch
 
 DOCKER_EVERY_S = 5.0
@@ -103,7 +103,7 @@ class World:
             self._settings = settings
         if settings.docker_url != before.docker_url:
             self._follow_docker_url()
-        if named_uplinks(settings) != named_uplinks(before):
+        if watched_devices(settings) != watched_devices(before):
             self._uplinks.poke("config")
 
     def poke_all(self, trigger: str) -> None:
@@ -141,7 +141,7 @@ class World:
         finally:
             docker.close()
         ask = partial(netifd.read_interfaces, timeout_s=timeout_s)
-        reach = UplinkReader(lambda: named_uplinks(settings), interfaces=ask).read()
+        reach = UplinkReader(lambda: watched_devices(settings), interfaces=ask).read()
         return Snapshot(settings, networks, resolve(settings, reach, Memory())[0])
 
     def _docker_source(self) -> Source[tuple[Network, ...]]:
@@ -149,7 +149,7 @@ class World:
         return Source("docker", reader.networks, self._docker_changed, every_s=DOCKER_EVERY_S, close=reader.close)
 
     def _uplink_source(self) -> Source[Reach]:
-        reader = UplinkReader(lambda: named_uplinks(self._settings))
+        reader = UplinkReader(lambda: watched_devices(self._settings))
         return Source("uplinks", reader.read, self._changed, every_s=UPLINKS_EVERY_S, echo_s=ECHO_S)
 
     def _detour_source(self) -> Source[tuple[Detour, ...]]:

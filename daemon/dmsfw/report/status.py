@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dmsfw.decide.clockwork import COMPARE_S
 from dmsfw.errors import UsageError
 from dmsfw.model import Detour, Uplink
 from dmsfw.report import codec
@@ -17,9 +18,6 @@ FORMAT = 1
 
 STALE_PASSES = 2
 """A file older than so many passes take without any event is the file of a daemon that hangs, or that waits."""
-
-PASS_EVERY_S = 30
-"""The longest time between two passes of a daemon that runs, whatever the resync interval (daemon.COMPARE_S)."""
 
 EXIT_IN_SYNC, EXIT_OTHERWISE, EXIT_STOPPED = 0, 1, 3
 """Exit codes of `dmsfw status`; 3 as LSB has it for a service that does not run."""
@@ -129,7 +127,7 @@ def as_seen(status: Status, *, running: bool, now_s: float) -> Status:
         return Status(version=status.version, pid=0, state="stopped", reasons=(why,), written_at=status.written_at)
     age_s = max(0.0, now_s - status.written_at)
     status = replace(status, sources=tuple(_older(source, age_s) for source in status.sources))
-    due_s = min(status.resync_s, PASS_EVERY_S)
+    due_s = min(status.resync_s, round(COMPARE_S))
     if age_s <= STALE_PASSES * due_s:
         return status
     stale = f"its last pass was {age_s:.0f} s ago, one is due every {due_s} s: see `logread -e dmsfw`"
