@@ -20,7 +20,6 @@ PACKAGES = {
     "email": "python3-email",
     "logging": "python3-logging",
     "unicodedata": "python3-codecs",
-    "unittest": "python3-unittest",
     "urllib": "python3-urllib",
     "uuid": "python3-uuid",
 }

@@ -49,7 +49,6 @@ DEPENDS = (
     "python3-decimal",
     "python3-email",
     "python3-logging",
-    "python3-unittest",
     "python3-urllib",
     "python3-uuid",
 )
