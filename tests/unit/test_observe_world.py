@@ -194,6 +194,7 @@ def test_a_stream_that_stays_away_is_a_fault_after_a_while(
         ("firewall", "config"),
         ("xtables.lock", "xtables"),
         ("fw3.state", "firewall"),
+        ("fw3.lock", "firewall"),
     ],
 )
 def test_files_wake_by_their_trigger(rig: Rig, fake: FakeDocker, name: str, trigger: str) -> None:

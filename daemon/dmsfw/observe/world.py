@@ -34,6 +34,9 @@ DEAF_S = 10.0
 CONFIG_FILES = frozenset({"network", "firewall"})
 """Foreign files beside ours that are read too."""
 
+FIREWALL_FILES = frozenset({"fw3.state", "fw3.lock"})
+"""firewall3 writes the one last of all, and lets go of the other when it ends, also where it failed in between."""
+
 Wake = Callable[[str], None]
 
 
@@ -51,7 +54,7 @@ class World:
     """Owns the sources, their threads and the memory of last devices. All methods are for the main thread.
 
     `wake(trigger)` is called in other threads when something may have changed. `config`: our file; network and
-    firewall are beside it; firewall3's state file is looked for beside `xtables_lock`.
+    firewall are beside it; firewall3's state file and lock are looked for beside `xtables_lock`.
     """
 
     def __init__(
@@ -196,7 +199,7 @@ class World:
         rules = (
             WatchRule(self._config.parent, CONFIG_FILES | {self._config.name}, partial(self._wake, "config")),
             WatchRule(lock.parent, frozenset({lock.name}), partial(self._wake, "xtables"), reads=True),
-            WatchRule(lock.parent, frozenset({"fw3.state"}), partial(self._wake, "firewall")),
+            WatchRule(lock.parent, FIREWALL_FILES, partial(self._wake, "firewall")),
             WatchRule(docker.parent, frozenset({docker.name}), self._docker_appeared),
         )
         return Watch(rules, partial(self._uplinks.poke, "netlink", minor=True))
