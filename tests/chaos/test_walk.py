@@ -1,0 +1,18 @@
+"""A short walk with fixed seeds; `make chaos` is the long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import scene
+from tests.chaos.__main__ import walk
+
+SECONDS = 55.0
+SEEDS = (7, 11)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_befalls_it_the_rules_are_right_again(seed: int) -> None:
+    taken = walk(seed, SECONDS)
+    scene.raise_for(taken.problems, f"seed {seed}")
+    assert taken.steps >= 10
