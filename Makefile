@@ -10,7 +10,7 @@ demo:  ## the field case on a terminal, every line measured as it runs
 	@tests/lab/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.demo
 
-test:  ## all tests: lint, types, unit, contract, end to end
+test:  ## all tests: lint, types, unit, contract, end to end, chaos
 	@tests/run
 
 lint:  ## ruff, mypy, import contracts, shellcheck
@@ -52,7 +52,7 @@ bench:  ## all figures of docs/performance.md, measured anew; ARGS="--quick even
 	@python=$$(tests/bench/environment) && unset PYTHONDONTWRITEBYTECODE && \
 		PYTHONPYCACHEPREFIX=$$PWD/.venv/bench/bytecode PYTHONPATH=daemon:. exec $$python -m tests.bench $(ARGS)
 
-.PHONY: kill chaos writers
+.PHONY: kill kills chaos writers machine
 
 SECONDS ?= 600
 SEED ?= 7
@@ -65,6 +65,13 @@ chaos:  ## a random walk of faults; SECONDS=600 SEED=7
 	@tests/lab/bootstrap && tests/chaos/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos \
 		--seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+kills:  ## kill dmsfw a thousand times at random, under load: about 40 minutes
+	@tests/lab/bootstrap && tests/chaos/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.kills
+
+machine:  ## the reconciler's state machine on fake tables, for 100,000 steps
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.machine
 
 writers:  ## 100,000 foreign edits beside a busy dmsfw, counters under a flood, the lock's longest hold
 	@tests/lab/bootstrap && tests/chaos/bootstrap

@@ -27,6 +27,29 @@ def test_a_file_is_written_readable_for_all_whatever_the_umask(tmp_path: Path) -
     assert names_in(tmp_path) == ["status.json"]
 
 
+def test_the_bytes_are_on_the_disk_before_the_name_points_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power loss leaves is what was synced; a name that arrives first would stand for an empty file."""
+    synced: dict[int, int] = {}
+    in_place: list[tuple[int, int]] = []
+    rename = Path.rename
+
+    def sync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_size
+
+    def put(source: Path, target: Path) -> Path:
+        found = source.stat()
+        in_place.append((synced.get(found.st_ino, 0), found.st_size))
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "rename", put)
+    write_atomically(tmp_path / "status.json", "whole")
+    assert in_place == [(5, 5)]
+
+
 def test_a_link_in_the_files_place_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("kept")
     (tmp_path / "status.json").symlink_to("victim")
