@@ -60,6 +60,15 @@ def test_when_it_opens_and_closes_nat_opens_first_and_closes_last() -> None:
     assert seen == [(NAT, 2, 2), (FILTER, 2, 2), (NAT, 1, 2)]
 
 
+def test_a_hook_that_was_gone_does_not_bring_stale_rules_back_into_force() -> None:
+    tables, enforcer = converged(grant(465))
+    tables.tables[NAT][NAT.builtin] = ()
+    seen = []
+    tables.after_commit = lambda key: seen.append((key, len(own(tables, NAT))))
+    enforcer.converge([grant(587)])
+    assert seen == [(NAT, 1), (FILTER, 1)]
+
+
 def test_nothing_to_do_commits_nothing() -> None:
     tables, enforcer = converged(grant(), SIX)
     assert not enforcer.converge([grant(), SIX]).changes

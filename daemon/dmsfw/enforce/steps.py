@@ -30,10 +30,15 @@ class Step:
 
     @property
     def opening(self) -> tuple[Edit, ...]:
-        """The edits that open, and the hook's; none when nothing opens. Each chain's indexes hold by themselves."""
+        """The edits that open, and the hook's; none when nothing opens. Each chain's indexes hold by themselves.
+
+        Where no hook leads to it, nothing counts on the own chain, and its stale rules must not come into force again
+        with the new hook: they go too.
+        """
         if not self.opens:
             return ()
-        return tuple(edit for edit in self.edits if not isinstance(edit, Delete) or edit.chain == self.key.builtin)
+        at_once = {self.key.builtin} if self._is_hooked else {self.key.builtin, self.key.own}
+        return tuple(edit for edit in self.edits if not isinstance(edit, Delete) or edit.chain in at_once)
 
     @property
     def closing(self) -> tuple[Edit, ...]:
@@ -43,6 +48,10 @@ class Step:
         """
         closing = (edit for edit in self.edits if isinstance(edit, Delete | DeleteChain))
         return tuple(edit for edit in closing if not (self.wanted.rules and self._is_hook(edit)))
+
+    @property
+    def _is_hooked(self) -> bool:
+        return any(entry.target == self.key.own for entry in self.image.chain(self.key.builtin) or ())
 
     def _is_hook(self, edit: Edit) -> bool:
         return isinstance(edit, Delete) and edit.chain == self.key.builtin and edit.entry.target == self.key.own
