@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -140,3 +142,12 @@ def test_another_url_is_connected_to_at_once(fake: FakeDocker, tmp_path: Path) -
         assert reader.networks() == ()
         other.die()
     reader.close()
+
+
+def test_the_guesser_of_encodings_is_not_loaded_and_not_hidden_from_others() -> None:
+    code = (
+        "import sys; import dmsfw.observe.docker; assert 'charset_normalizer' not in sys.modules; "
+        "assert not [name for name in sys.modules if name.startswith('charset_normalizer')]; "
+        "import charset_normalizer; assert charset_normalizer.from_bytes"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

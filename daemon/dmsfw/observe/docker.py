@@ -12,11 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import docker
-import requests
-
 from dmsfw.errors import ObserveError
 from dmsfw.observe.networks import parse_networks
+from dmsfw.observe.pydocker import docker, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
