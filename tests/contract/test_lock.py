@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,13 +112,46 @@ def test_a_wait_that_is_given_up_leaves_no_lock_behind(path: Path, monkeypatch: 
     mine = XtablesLock(path, stop=stopping.is_set)
     with holder(path), pytest.raises(EnforceError, match="gave up"), mine.held():
         pass
-    waiting = [thread for thread in threading.enumerate() if thread.name == "xtables-lock"]
-    for thread in waiting:
-        thread.join(PATIENCE_S)
-    assert is_free(path)
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_free(path):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     with mine.held():
         assert not is_free(path)
     mine.close()
+
+
+@pytest.mark.parametrize("why", ["never begins", "cannot be had"])
+def test_a_thread_that_never_begins_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """Without memory a thread ends before its first line, and nothing tells of it."""
+
+    def start(_function: object, _arguments: object) -> int:
+        if why == "cannot be had":
+            raise RuntimeError("can't start new thread")
+        return 0
+
+    mine = XtablesLock(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(lock, "POLL_S", 0.01)
+        patched.setattr(lock, "BEGIN_S", 0.03)
+        patched.setattr(lock._thread, "start_new_thread", start)
+        with holder(path), pytest.raises(EnforceError, match="no memory to wait"), mine.held():
+            pass
+    with mine.held():
+        assert not is_free(path)
+    mine.close()
+
+
+def test_a_thread_that_begins_too_late_leaves_the_lock_alone(path: Path) -> None:
+    begin: list[Callable[[], None]] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lock._thread, "start_new_thread", lambda function, _: begin.append(function))
+        queued = lock._Queued(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    assert queued.cancel()
+    begin[0]()
+    assert is_free(path)
+    assert not queued.done.is_set()
+    os.close(queued._fd)
 
 
 def test_a_lock_that_comes_while_the_wait_is_given_up_is_taken(path: Path) -> None:

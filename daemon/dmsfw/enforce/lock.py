@@ -5,10 +5,12 @@
 2. One descriptor is kept open: locking it makes no noise for whoever watches the file, opening it anew does.
 3. The file can be removed and made again; a lock on the old one keeps nobody out, so the inodes are compared.
 4. Released by word (LOCK_UN): a forked child would keep a merely closed lock alive.
+5. A thread may never begin, for lack of memory, and nobody tells; so it is not waited for without end.
 """
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import threading
@@ -23,6 +25,12 @@ SAY_AFTER_S = 2.0
 
 POLL_S = 0.2
 """How often a waiting pass looks whether it is to stop."""
+
+
+BEGIN_S = 2.0
+"""How long a new thread may take to begin: beside ten busy processes on one core it takes a tenth of that."""
+
+NO_THREAD = "the xtables lock is held by somebody else, and there is no memory to wait for it"
 
 
 def default_path() -> Path:
@@ -101,6 +109,8 @@ class XtablesLock:
             waited += POLL_S
             if SAY_AFTER_S <= waited < SAY_AFTER_S + POLL_S:
                 self._slow(waited)
+            if waited >= BEGIN_S and queued.cancel():
+                raise EnforceError(NO_THREAD)
             if self._stop() and queued.give_up():
                 self._fd = -1
                 raise EnforceError("gave up waiting for the xtables lock")
@@ -109,15 +119,28 @@ class XtablesLock:
 
 
 class _Queued:
-    """A thread that waits for the lock. `done` is set when the wait is over; `error` says that it ended badly."""
+    """A thread that waits for the lock. `done` is set when the wait is over; `error` says that it ended badly.
+
+    Raises: EnforceError when there is no thread to be had.
+    """
 
     def __init__(self, fd: int) -> None:
         self.done = threading.Event()
         self.error: OSError | None = None
         self._fd = fd
         self._turn = threading.Lock()
-        self._given_up = False
-        threading.Thread(target=self._queue, daemon=True, name="xtables-lock").start()
+        self._begun = self._given_up = self._cancelled = False
+        try:
+            # Thread.start() would wait for the thread to begin, for ever where it ends before that.
+            _thread.start_new_thread(self._queue, ())
+        except RuntimeError as error:
+            raise EnforceError(NO_THREAD) from error
+
+    def cancel(self) -> bool:
+        """Tell a thread that has not begun that it must not; the descriptor is the caller's again. False: it has."""
+        with self._turn:
+            self._cancelled = not self._begun
+        return self._cancelled
 
     def give_up(self) -> bool:
         """Leave the descriptor to the thread, which closes it once it has the lock. False: the wait is over."""
@@ -126,6 +149,10 @@ class _Queued:
         return self._given_up
 
     def _queue(self) -> None:
+        with self._turn:
+            self._begun = not self._cancelled
+        if not self._begun:
+            return
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         except OSError as error:
