@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmsfw.decide.quarrel import FEW, SPACING_S, WINDOW_S, Quarrel
+from dmsfw.decide.quarrel import APART_S, FEW, LONG_S, OFTEN, SPACING_S, WINDOW_S, Quarrel
 
 START = 1_000_000.0
 
@@ -30,8 +30,23 @@ def test_one_repair_too_many_makes_the_next_wait_a_second() -> None:
 
 
 def test_many_repairs_far_apart_are_no_quarrel() -> None:
-    quarrel, now = after(5 * FEW, WINDOW_S / FEW * 1.1)
+    quarrel, now = after(5 * OFTEN, LONG_S / OFTEN * 1.1)
     assert not quarrel.is_on(now)
+
+
+def test_repairs_that_come_steadily_are_a_quarrel_however_slowly_they_are_seen() -> None:
+    """A writer without the lock undoes them fifty times a second; the look at the tables sees it once a second."""
+    quarrel, now = after(OFTEN - 1, SPACING_S)
+    assert not quarrel.is_on(now)
+    quarrel.repaired(now + SPACING_S)
+    assert quarrel.is_on(now + SPACING_S)
+
+
+def test_a_burst_of_repairs_is_one_of_those_that_come_steadily() -> None:
+    quarrel, now = after(FEW, APART_S / FEW)
+    for number in range(1, OFTEN - 1):
+        quarrel.repaired(now + number * WINDOW_S)
+        assert not quarrel.is_on(now + number * WINDOW_S)
 
 
 def test_it_goes_on_while_repairs_come_once_a_second() -> None:

@@ -2,7 +2,9 @@
 
 1. Repairs are made at once, as long as there are few of them: a firewall's restart needs some.
 2. More than `FEW` within `WINDOW_S` are a quarrel: from then on one a `SPACING_S`, until `WINDOW_S` pass without any.
-3. What is not a repair (a network that comes, another configuration) is never held back by it.
+3. So are `OFTEN` that keep `APART_S` from each other, within `LONG_S`: a writer that takes no lock is seen by the look
+   at the tables only, once a second, and would never be too many.
+4. What is not a repair (a network that comes, another configuration) is never held back by it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ who restarts it again and again is not our enemy. Who undoes us at once each tim
 WINDOW_S = 10.0
 """The time within which they are counted."""
 
+OFTEN, LONG_S, APART_S = 30, 60.0, 0.5
+"""An owner at work does not undo the rules every other second for a minute."""
+
 SPACING_S = 1.0
 """Seconds between two repairs in a quarrel."""
 
@@ -27,12 +32,20 @@ class Quarrel:
 
     _is_on: bool = False
     _times: deque[float] = field(default_factory=lambda: deque(maxlen=FEW + 1))
+    _apart: deque[float] = field(default_factory=lambda: deque(maxlen=OFTEN))
 
     def repaired(self, now: float) -> None:
         """Note a repair."""
         goes_on = self.is_on(now)
         self._times.append(now)
-        self._is_on = goes_on or (len(self._times) > FEW and now - self._times[0] <= WINDOW_S)
+        if not self._apart or now - self._apart[-1] >= APART_S:
+            self._apart.append(now)
+        self._is_on = goes_on or self._is_too_much(now)
+
+    def _is_too_much(self, now: float) -> bool:
+        at_once = len(self._times) > FEW and now - self._times[0] <= WINDOW_S
+        steadily = len(self._apart) == OFTEN and now - self._apart[0] <= LONG_S
+        return at_once or steadily
 
     def is_on(self, now: float) -> bool:
         """Tell whether there is one."""
