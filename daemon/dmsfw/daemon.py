@@ -190,7 +190,7 @@ class Daemon:
 
     def _reload(self, triggers: frozenset[str]) -> None:
         try:
-            self._take(load(self.config))
+            self._take(load(self.config, self.settings.wan_zone))
         except SettingsError as error:
             self.chronicle.config_broken(error)
         if "signal" in triggers:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dmsfw.config import load
 from dmsfw.model import Zone
 from tests.unit.config_support import MAIN, OPENWRT, SMTPS, loaded
 
@@ -76,6 +77,25 @@ def test_a_firewall_file_that_cannot_be_read_is_a_warning(tmp_path: Path) -> Non
     read = loaded(tmp_path, MAIN)
     assert read.settings.wan_zone == Zone()
     assert [warning.split(":")[0] for warning in read.warnings] == ["firewall"]
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "config defaults\n\toption input 'ACCEPT'\n", "config zone\n\toption name 'lan'\n"]
+)
+def test_a_zone_that_cannot_be_read_any_more_stays_as_it_was_and_that_is_said(tmp_path: Path, text: str | None) -> None:
+    last = Zone(interfaces=("wan",), devices=("tun0",))
+    (tmp_path / "dmsfw").write_text(MAIN)
+    if text is not None:
+        (tmp_path / "firewall").write_text(text)
+    read = load(tmp_path / "dmsfw", last)
+    assert read.settings.wan_zone == last
+    assert read.warnings == ("firewall: no zone 'wan' can be read: its members stay as they were read last",)
+
+
+def test_a_zone_that_is_there_and_has_no_members_has_none(tmp_path: Path) -> None:
+    (tmp_path / "dmsfw").write_text(MAIN)
+    (tmp_path / "firewall").write_text("config zone\n\toption name 'wan'\n")
+    assert load(tmp_path / "dmsfw", Zone(interfaces=("wan",))).settings.wan_zone == Zone()
 
 
 def test_a_firewall_file_in_another_encoding_is_read(tmp_path: Path) -> None:

@@ -676,3 +676,17 @@ def test_a_refused_table_is_a_fault_beside_what_works_and_is_tried_again(rig: Ri
     assert [network.name for network in status.networks] == [MAIL.name, WEB.name]
     rig.firewall.before_commit = lambda _: None
     rig.turns_until(lambda: rig.status().state == "in sync")
+
+
+def test_a_firewall_file_that_is_gone_closes_nothing(rig: Rig) -> None:
+    """The zone `wan` names the ways out; what can no longer be read stays as it was read."""
+    beside = rig.config.with_name("firewall")
+    beside.write_text("config zone\n\toption name 'wan'\n\tlist device 'pppoe-wan'\n")
+    rig.started()
+    rig.turn("config")
+    assert rig.daemon.settings.wan_zone.devices == ("pppoe-wan",)
+    beside.unlink()
+    with capture_logs() as logs:
+        rig.turn("config")
+    assert rig.daemon.settings.wan_zone.devices == ("pppoe-wan",)
+    assert "no zone 'wan' can be read" in str(logs)

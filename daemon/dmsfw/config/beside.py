@@ -19,9 +19,15 @@ WAN = "wan"
 """The zone whose members are the ways out, by firewall3's own defaults."""
 
 
-def wan_zone(folder: Path, problems: Problems) -> Zone:
-    """Read who belongs to the firewall's zone `wan`; an empty zone where that cannot be read."""
+def wan_zone(folder: Path, problems: Problems, last: Zone) -> Zone:
+    """Read who belongs to the firewall's zone `wan`; where there is none to be read, it is the `last` one.
+
+    A file that is gone, empty or cut off says nothing: what stands must not fall for it.
+    """
     zones = [zone for zone in _sections(folder / "firewall", "zone", problems) if _is_wan(zone)]
+    if not zones and last != Zone():
+        problems.warnings.append(f"firewall: no zone '{WAN}' can be read: its members stay as they were read last")
+        return last
     return Zone(
         interfaces=_members(zones, "network", values.interface, problems),
         devices=_members(zones, "device", values.device, problems),

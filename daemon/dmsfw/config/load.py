@@ -10,13 +10,14 @@ from dmsfw.config.section import SectionReader
 from dmsfw.config.uci import Section, parse
 from dmsfw.config.wording import nearest, shown, whole
 from dmsfw.errors import SettingsError
-from dmsfw.model import Settings
+from dmsfw.model import Settings, Zone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MAIN = "main"
 
+NO_ZONE = Zone()
 DEFAULT = Settings()
 """What an option of `main` is that is not given; the table of options is held against it."""
 
@@ -28,14 +29,14 @@ class Loaded(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def load(path: Path) -> Loaded:
-    """Read `path`, and `firewall` and `network` beside it.
+def load(path: Path, last_zone: Zone = NO_ZONE) -> Loaded:
+    """Read `path`, and `firewall` and `network` beside it. `last_zone`: the zone `wan` that was read before, if any.
 
     Raises: SettingsError with every problem: each one line that names section, option, value and what is allowed.
     """
     problems = Problems()
     sections = _sections(path, problems)
-    settings = _settings(sections, path.parent, problems)
+    settings = _settings(sections, beside.wan_zone(path.parent, problems, last_zone), problems)
     beside.warn_of_strangers(settings, beside.interfaces(path.parent, problems), problems)
     if problems.errors:
         # With the warnings: a misspelt option is one, and often the cause of the error that another is missing.
@@ -67,7 +68,7 @@ def _is_known(section: Section, problems: Problems) -> bool:
     return False
 
 
-def _settings(sections: list[Section], folder: Path, problems: Problems) -> Settings:
+def _settings(sections: list[Section], wan_zone: Zone, problems: Problems) -> Settings:
     readers = [SectionReader(section, problems) for section in sections]
     for reader in readers:
         reader.warn_of_unknown()
@@ -82,7 +83,7 @@ def _settings(sections: list[Section], folder: Path, problems: Problems) -> Sett
         resync_s=main.one("resync_interval", values.seconds, default=DEFAULT.resync_s),
         metrics_file=main.one("metrics_file", values.metrics_file, default=DEFAULT.metrics_file),
         policies=tuple(egress.policy(reader) for reader in readers if reader.section.type == "egress"),
-        wan_zone=beside.wan_zone(folder, problems),
+        wan_zone=wan_zone,
     )
 
 
