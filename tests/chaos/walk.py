@@ -66,7 +66,7 @@ class Walk:
         if not self._deck:
             self._deck = order.sample(known, len(known))
         outer = self._deck.pop()
-        possible = [fault for fault in known if not fault.needs & outer.breaks and not fault.breaks & outer.breaks]
+        possible = [fault for fault in known if fault is not outer and not (fault.needs | fault.breaks) & outer.breaks]
         nested = order.random() < NESTED and outer.lasts and possible
         return outer, order.choice(possible) if nested else None
 
