@@ -493,6 +493,23 @@ def test_a_hangup_by_signal_is_a_wake(rig: Rig, handlers: None) -> None:
     assert rig.world.readings == 1
 
 
+def test_every_hangup_by_signal_is_a_wake_not_only_the_first(rig: Rig, handlers: None) -> None:
+    del handlers
+    hangups: list[str] = []
+    rig.world.during_snapshot = once(lambda: os.kill(os.getpid(), signal.SIGHUP))
+
+    def hang_up_again(trigger: str) -> None:
+        hangups.append(trigger)
+        if len(hangups) == 3:
+            rig.daemon.stop()
+        else:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    rig.world.poke_all = hang_up_again  # type: ignore[method-assign]
+    rig.daemon.run()
+    assert len(hangups) == 3
+
+
 def test_a_run_that_is_broken_off_stops_observing(rig: Rig, handlers: None) -> None:
     del handlers
     rig.wake.wait = raising(KeyboardInterrupt())  # type: ignore[method-assign, arg-type]
