@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.conftest import restore
-from tests.e2e.support import HOOK, SHIPPED, WAN_ADDRESS, Dmsfw, create, foreign, hook_at, named, ours
+from tests.e2e.support import COMMENT, HOOK, SHIPPED, WAN_ADDRESS, Dmsfw, create, foreign, hook_at, named, ours
 from tests.lab import SERVER, SERVER6, Lab
 
 CONFIG = SHIPPED.replace("list proto 'tcp'", "list network 'six'\n\tlist proto 'tcp'")
@@ -31,15 +31,20 @@ DAMAGES = {
     "the own chain of nat is flushed": "$ipt -t nat -F DMSFW-POSTROUTING",
     "the own chain is deleted": "$ipt-save -t filter | grep -v DMSFW-FORWARD | $ipt-restore -w",
     "a rule is widened": "$ipt -R DMSFW-FORWARD 1 -j ACCEPT",
+    "a rule is widened and its comment kept": "$ipt -R DMSFW-FORWARD 1 $comment -j ACCEPT",
     "a rule is added to the own chain": "$ipt -I DMSFW-FORWARD -p tcp --dport 587 -j ACCEPT",
     "a rule is taken out of the own chain": "$ipt -D DMSFW-FORWARD 2",
     "a rule is there twice": "$ipt-save -t filter | grep -m 1 -e '-A DMSFW' | xargs $ipt",
     "the order is another": "$ipt -A DMSFW-FORWARD -j RETURN; $ipt -D DMSFW-FORWARD 1",
     "a rule of ours stands in INPUT": f"$ipt -I INPUT {STRAY} -j ACCEPT",
+    "two rules of ours stand in INPUT": f"$ipt -I INPUT 2 {STRAY} -j ACCEPT; $ipt -I INPUT {STRAY} -j ACCEPT",
     "a rule of ours stands in the hook's chain": f"$ipt -I FORWARD {STRAY} -j ACCEPT",
     "a rule of ours stands in a chain of somebody's": f"$ipt -I forwarding_rule {STRAY} -j ACCEPT",
     "somebody's chain jumps to ours": "$ipt -I forwarding_rule -j DMSFW-FORWARD",
     "a writer without the lock flushes": "XTABLES_LOCKFILE=/run/another.lock $ipt -F DMSFW-FORWARD",
+    "a writer without the lock puts a rule of equal size in the place of ours": (
+        "XTABLES_LOCKFILE=/run/another.lock $ipt -R DMSFW-FORWARD 1 $another"
+    ),
 }
 FRAME = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "!fw3" -j ACCEPT'
 
@@ -101,8 +106,9 @@ def test_it_is_healed_when(healthy: Healthy, damage: str, tool: str) -> None:
     lab.wait(lambda: sorted(ours(lab)) == sorted(healthy.ours), f"the healing of: {damage}")
     assert lab.connect("app", SERVER, 465).peer == WAN_ADDRESS
     assert lab.connect("c6", SERVER6, 465) == "open"
-    if "-F FORWARD" not in damage:  # that took the frame away as well
+    if not damage.endswith((" -F FORWARD", " nat -F")):  # these took what is not ours away as well
         lab.wait(healthy.is_healed, "the hooks in their places")
+        assert foreign(lab) == healthy.foreign
 
 
 def filled_in(lab: Lab, damage: str, tool: str) -> str:
@@ -111,6 +117,9 @@ def filled_in(lab: Lab, damage: str, tool: str) -> str:
     for variable, table, chain in (("$hook", "filter", "FORWARD"), ("$nathook", "nat", "POSTROUTING")):
         (hook,) = [line for line in lab.rules(family, table) if HOOK.match(line)]
         damage = damage.replace(variable, hook.removeprefix(f"-A {chain} "))
+    first = next(line for line in lab.rules(family) if line.startswith("-A DMSFW-FORWARD "))
+    damage = damage.replace("$another", first.removeprefix("-A DMSFW-FORWARD ").replace("dport 465", "dport 587"))
+    damage = damage.replace("$comment", COMMENT.findall(first)[0])
     return damage.replace("$ipt", tool)
 
 
