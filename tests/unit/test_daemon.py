@@ -495,19 +495,22 @@ def test_a_hangup_by_signal_is_a_wake(rig: Rig, handlers: None) -> None:
 
 def test_every_hangup_by_signal_is_a_wake_not_only_the_first(rig: Rig, handlers: None) -> None:
     del handlers
-    hangups: list[str] = []
-    rig.world.during_snapshot = once(lambda: os.kill(os.getpid(), signal.SIGHUP))
+    woken: list[str] = []
+    original = rig.wake.set
 
-    def hang_up_again(trigger: str) -> None:
-        hangups.append(trigger)
-        if len(hangups) == 3:
-            rig.daemon.stop()
-        else:
+    def wake(trigger: str) -> None:
+        woken.append(trigger)
+        original(trigger)
+
+    def hang_up_thrice_then_stop() -> None:
+        for _ in range(3):
             os.kill(os.getpid(), signal.SIGHUP)
+        rig.daemon.stop()
 
-    rig.world.poke_all = hang_up_again  # type: ignore[method-assign]
+    rig.wake.set = wake  # type: ignore[method-assign]
+    rig.world.during_snapshot = hang_up_thrice_then_stop
     rig.daemon.run()
-    assert len(hangups) == 3
+    assert woken.count("signal") == 3
 
 
 def test_a_run_that_is_broken_off_stops_observing(rig: Rig, handlers: None) -> None:
