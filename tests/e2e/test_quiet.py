@@ -53,6 +53,25 @@ def test_a_lock_file_that_was_made_anew_tells_of_every_writer_from_then_on(lab: 
     assert woken(lab).get("xtables", 0) > before
 
 
+@pytest.mark.parametrize("tool", ["iptables", "ip6tables"])
+def test_a_writer_without_the_lock_is_seen_by_a_look_and_not_only_when_all_is_compared(
+    lab: Lab, quiet: Dmsfw, tool: str
+) -> None:
+    create(lab, "dms-six", "--ipv6", "--subnet", "fd00:6::/64")
+    lab.wait(lambda: "fd00:6::/64" in " ".join(ours(lab)), "the rules of IPv6")
+    assert quiet.running.returncode is None
+
+    def is_seen() -> bool:
+        lab.sh(f"XTABLES_LOCKFILE=/run/another.lock {tool} -F DMSFW-FORWARD")
+        lab.wait(
+            lambda: f"{4 if tool == 'iptables' else 6} filter -A DMSFW-FORWARD" in "\n".join(ours(lab)), "the repair"
+        )
+        return "tables" in woken(lab)
+
+    # Another wake may come by chance before the look: then once more.
+    lab.wait(is_seen, "a repair that a look has woken")
+
+
 def test_many_passes_and_repairs_leave_no_descriptor_thread_or_child_behind(lab: Lab, quiet: Dmsfw) -> None:
     lab.sh("iptables -w -F DMSFW-FORWARD")
     quiet.running.wait_for("rules repaired")
