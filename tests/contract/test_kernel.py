@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dmsfw.enforce import library, sockopt
+from dmsfw.enforce import library, packages, sockopt
 from dmsfw.enforce.blob import FINGERPRINT_ENTRIES, Blob
 from dmsfw.enforce.build import Builder
 from dmsfw.enforce.iptables import Iptables
@@ -212,8 +213,57 @@ def test_a_missing_table_says_what_to_install_and_keeps_its_family_shut(
 
 
 def test_a_table_that_python_iptables_cannot_open_is_refused(kernel: KernelBench) -> None:
-    with pytest.raises(TableRefused, match=r"iptables table filter: .*opkg install iptables"):
+    """No package would help: the table is there, and the edit is about no match or target."""
+    with pytest.raises(
+        TableRefused, match=r"^iptables table filter was not changed: can't create chain x+: 'Invalid argument'$"
+    ):
         kernel.tables.commit(FILTER, kernel.tables.read(FILTER), [CreateChain("x" * 40)])
+
+
+def test_a_match_that_the_kernel_does_not_know_names_the_package_of_its_module(
+    kernel: KernelBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its name is altered in the bytes, so that the kernel refuses it, and in the kernel's list."""
+    builder_raw = Builder.raw
+    monkeypatch.setattr(Builder, "raw", lambda self, spec: builder_raw(self, spec).replace(b"conntrack", b"conntruck"))
+    known = tmp_path / "known"
+    known.write_text("\n".join(sockopt.extensions(4) - {"conntrack"}))
+    monkeypatch.setitem(sockopt.EXTENSIONS, 4, (known,))
+    with pytest.raises(TableRefused, match=r"^iptables table filter: .*opkg install kmod-ipt-conntrack\)$"):
+        Iptables(kernel.tables).converge([grant()])
+    assert own_rules(save(FILTER).splitlines()) == []
+
+
+def test_the_kernel_tells_the_matches_and_targets_of_ours(kernel: KernelBench) -> None:
+    """After rules that use them have been written: it loads their modules by then."""
+    Iptables(kernel.tables).converge([grant(), SIX, replace(grant(25), ports=(PortRange(25, 25), PortRange(587, 587)))])
+    for version in (4, 6):
+        assert set(packages.MODULES) <= sockopt.extensions(version)
+
+
+@pytest.mark.parametrize(
+    ("in_kernel", "package"), [("comment conntrack", "libiptext"), ("tcp conntrack", "kmod-ipt-core")]
+)
+def test_a_match_that_is_not_found_names_the_package_of_library_or_module(
+    kernel: KernelBench,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    in_kernel: str,
+    package: str,
+) -> None:
+    known = tmp_path / "known"
+    known.write_text(in_kernel.replace(" ", "\n"))
+    monkeypatch.setitem(sockopt.EXTENSIONS, 4, (known,))
+    xtables = library.load().xtables.xtables
+    find = xtables.find_match
+    monkeypatch.setattr(xtables, "find_match", lambda self, name: None if name == "comment" else find(self, name))
+    spec = RuleSpec(4, "filter", "DMSFW-FORWARD", "ACCEPT", comment="dmsfw:0123456789ab")
+    with pytest.raises(TableRefused) as refused:
+        kernel.tables.key_of(spec)
+    said = (
+        f"iptables table filter lacks what a rule uses: can't find match comment (on OpenWrt: opkg install {package})"
+    )
+    assert str(refused.value) == said
 
 
 def test_a_large_table_is_told_by_its_size(kernel: KernelBench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -21,6 +22,16 @@ def grant(
 ) -> Grant:
     ports = (PortRange(port, port),)
     return Grant("a", bridge, ip_network(subnet), "wan0", "tcp", ports, masquerade=masquerade, whys=(why,))
+
+
+def library_head(bits: int | None = None, machine: int | None = None) -> bytes:
+    """The head of a shared library without segments, for this processor unless told otherwise. `bits`: 1 is 32."""
+    head = bytearray(Path("/proc/self/exe").read_bytes()[:20].ljust(64, b"\0"))
+    if bits is not None:
+        head[4] = bits
+    if machine is not None:
+        head[18:20] = machine.to_bytes(2, "little")
+    return bytes(head)
 
 
 FW3 = '-m comment --comment "!fw3"'

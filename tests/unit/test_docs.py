@@ -44,6 +44,7 @@ SAID_BY = {
     "config/files.py": ("read",),
     "config/load.py": ("_sections",),
     "decide/grants.py": ("obstacle",),
+    "enforce/build.py": ("_fault",),
     "enforce/nftables.py": ("obstacles",),
     "enforce/sockopt.py": ("refusal",),
     "observe/docker.py": ("reason",),

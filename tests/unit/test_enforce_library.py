@@ -1,16 +1,16 @@
-"""How python-iptables is mended, with arrays of options and folders of the test's own."""
+"""How python-iptables is loaded and mended, with arrays of options of the test's own."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 import types
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from dmsfw.enforce import library
+from dmsfw.enforce import discovery, library, sockopt
 from dmsfw.errors import TableRefused
 
 NAMES = (b"source-ports", b"dports", b"ports")
@@ -108,63 +108,77 @@ def test_an_array_that_nobody_knows_is_refused() -> None:
         library._mend_options(xtables(options(Unheard)))
 
 
-def test_without_multiport_it_says_what_to_install() -> None:
-    with pytest.raises(TableRefused, match=r"multiport is missing .*opkg install"):
-        library._mend_options(xtables(None))
-
-
-def test_without_iptables_extensions_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "iptc", raising=False)
-    monkeypatch.delenv("XTABLES_LIBDIR", raising=False)
-    monkeypatch.setattr(library, "EXTENSION_FOLDERS", ("/nowhere/*",))
-    with pytest.raises(TableRefused, match=r"extensions of iptables are not installed .*opkg install"):
-        library.load()
-
-
-def test_when_python_iptables_is_missing_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ImportError(f"No module named {name!r}")
-
-    monkeypatch.delitem(sys.modules, "iptc", raising=False)
-    monkeypatch.setenv("XTABLES_LIBDIR", "/usr/lib")
-    monkeypatch.setattr(library.importlib, "import_module", missing)
-    with pytest.raises(TableRefused, match="No module named 'iptc'"):
-        library.load()
-
-
-def test_the_environment_is_left_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XTABLES_LIBDIR", "/given")
-    library._prepare_environment()
-    assert library.os.environ["XTABLES_LIBDIR"] == "/given"
-
-
-def test_extensions_are_looked_for_where_systems_have_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XTABLES_LIBDIR", "")
-    monkeypatch.delenv("XTABLES_LIBDIR")
-    (tmp_path / "a" / "xtables").mkdir(parents=True)
-    monkeypatch.setattr(library, "EXTENSION_FOLDERS", (f"{tmp_path}/none", f"{tmp_path}/*/xtables"))
-    library._prepare_environment()
-    assert library.os.environ["XTABLES_LIBDIR"] == str(tmp_path / "a" / "xtables")
-
-
 @pytest.mark.parametrize(
-    ("files", "found"),
+    ("in_kernel", "said"),
     [
-        ({"libc.so.6": b"\x7fELF", "libcap.so.2": b"\x7fELF"}, "libc.so.6"),
-        ({"libcap.so.2": b"\x7fELF", "libcap.so": b"\x7fELF"}, None),
-        ({"libc.so": b"/* GNU ld script */"}, None),
-        ({"libc.cpython-311-x86_64-linux-gnu.so": b"\x7fELF"}, "libc.cpython-311-x86_64-linux-gnu.so"),
-        ({"libc.abi3.so": b"\x7fELF"}, "libc.abi3.so"),
-        ({"libc.so": b"\x7fELF"}, "libc.so"),
-        ({}, None),
+        ({"multiport", "tcp"}, "the extension multiport is missing (on OpenWrt: opkg install libiptext)"),
+        ({"tcp"}, "the kernel module of the extension multiport is missing (on OpenWrt: opkg install kmod-ipt-core)"),
     ],
 )
-def test_a_library_is_one_whose_name_ends_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, bytes], found: str | None
+def test_without_multiport_it_says_whether_library_or_kernel_lacks_it(
+    monkeypatch: pytest.MonkeyPatch, in_kernel: set[str], said: str
 ) -> None:
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    monkeypatch.setenv("IPTABLES_LIBDIR", str(tmp_path))
-    monkeypatch.setattr(library, "LIBRARY_FOLDERS", ())
-    monkeypatch.setattr(sys, "path", [])
-    assert library._find_library("c") == (str(tmp_path / found) if found else None)
+    monkeypatch.setattr(sockopt, "extensions", lambda _: frozenset(in_kernel))
+    with pytest.raises(TableRefused) as refused:
+        library._mend_options(xtables(None))
+    assert str(refused.value) == f"python-iptables cannot be used: {said}"
+
+
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
+    """Nothing is loaded, everything is found; what is imported, registered and mended is told. Then as before."""
+    for name in [name for name in sys.modules if name == "iptc" or name.startswith("iptc.")]:
+        monkeypatch.delitem(sys.modules, name)
+    done: list[str] = []
+    state = types.SimpleNamespace(done=done, iptc=types.SimpleNamespace(xtables="its xtables"))
+
+    def imported(name: str) -> Any:
+        done.append(f"import {name}")
+        return state.iptc
+
+    monkeypatch.setattr(discovery, "prepare", lambda: done.append("prepare"))
+    monkeypatch.setattr(discovery, "register", lambda of: done.append(f"register {of}"))
+    monkeypatch.setattr(library.importlib, "import_module", imported)
+    monkeypatch.setattr(library, "_mend", lambda _: done.append("mend"))
+    library.load.cache_clear()
+    yield state
+    library.load.cache_clear()
+
+
+IN_ORDER = ["prepare", "import iptc", "register its xtables", "mend"]
+
+
+def test_it_is_prepared_imported_registered_and_mended_in_this_order_and_once(unloaded: types.SimpleNamespace) -> None:
+    assert library.load() is unloaded.iptc
+    assert library.load() is unloaded.iptc
+    assert unloaded.done == IN_ORDER
+
+
+def test_a_load_that_failed_half_way_is_made_good_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, unloaded: types.SimpleNamespace
+) -> None:
+    def refused(_: object) -> None:
+        raise TableRefused("no such extension")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(library, "_mend", refused)
+        for _ in range(2):
+            with pytest.raises(TableRefused, match="no such extension"):
+                library.load()
+    unloaded.done.clear()
+    assert library.load() is unloaded.iptc
+    assert unloaded.done == IN_ORDER
+
+
+def test_a_broken_import_says_why_and_leaves_no_half_of_it(
+    monkeypatch: pytest.MonkeyPatch, unloaded: types.SimpleNamespace
+) -> None:
+    def broken(_: str) -> None:
+        monkeypatch.setitem(sys.modules, "iptc.util", types.ModuleType("iptc.util"))
+        raise AttributeError("'NoneType' object has no attribute 'throw_exception'")
+
+    monkeypatch.setattr(library.importlib, "import_module", broken)
+    with pytest.raises(TableRefused, match=r"no attribute 'throw_exception' \(.*--force-reinstall dmsfw\)"):
+        library.load()
+    assert "iptc.util" not in sys.modules
+    assert unloaded.done == ["prepare"]

@@ -15,6 +15,9 @@ rule      the bytes of one rule -> what it does; describe: the same for people
 memory    keys of rules that were taken apart before
 build     a rule spec -> the bytes that the kernel will show for it
 library   imports python-iptables with its faults mended
+discovery what it needs before: where libraries are, and OpenWrt's extensions registered
+elf       could a shared library be loaded here
+packages  which package of OpenWrt brings what is missing
 lock      the lock that every iptables process takes
 nftables  who else decides about forwarded packets
 """

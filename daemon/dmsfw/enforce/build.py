@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dmsfw.enforce import library
+from dmsfw.enforce import library, sockopt
+from dmsfw.enforce.packages import EXTENSIONS, install, modules
 from dmsfw.enforce.render import RuleSpec, dports
 from dmsfw.enforce.rule import EXTENSION, LAYOUTS, OFFSETS
 from dmsfw.errors import TableRefused
@@ -22,6 +23,9 @@ MASQUERADE6 = EXTENSION.pack(72, b"MASQUERADE", 0) + bytes(40)
 """The whole target for IPv6: its head and an empty `struct nf_nat_range`. libxtables cannot be asked for it: since
 iptables 1.8.8 it shares the file libxt_NAT with its IPv4 twin, and of that file only the address family in use when it
 is first loaded gets registered (xtables_register_target); registering it again ends the process."""
+
+NOT_FOUND = "can't find"
+"""What python-iptables says of a match or target that libxtables does not give."""
 
 MASK_BYTES = 16
 """IFNAMSIZ: an interface mask has as many bytes as a name."""
@@ -55,8 +59,16 @@ def _build(spec: RuleSpec) -> bytes:
             part._final_check()
         raw = bytes(rule.rule)
     except (iptc.IPTCError, iptc.xtables.XTablesError, ValueError, TypeError, AttributeError) as error:
-        raise TableRefused(f"python-iptables refuses a rule: {error}: {spec.text}") from error
+        raise TableRefused(_fault(spec, str(error))) from error
     return _with_target(spec, raw) if _hand_made(spec) else raw
+
+
+def _fault(spec: RuleSpec, error: str) -> str:
+    """A match or target that is not found lacks the kernel's module, or else is not in the library."""
+    if NOT_FOUND in error:
+        lacking = modules([spec], sockopt.extensions(spec.version)) or (EXTENSIONS,)
+        return f"{spec.key.command} table {spec.table} lacks what a rule uses: {error} ({install(lacking)})"
+    return f"python-iptables refuses a rule: {error}: {spec.text}"
 
 
 def _hand_made(spec: RuleSpec) -> bool:

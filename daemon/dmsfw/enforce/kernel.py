@@ -86,7 +86,8 @@ class KernelTables:
             self._apply_all(key, table, image, edits)
             # Last, so that a writer without the lock has but one call to come between.
             _demand_unchanged(key, image)
-            _attempt(key, table.commit)
+            specs = [edit.spec for edit in edits if isinstance(edit, Insert)]
+            _attempt(key, table.commit, specs)
         finally:
             table.close()
 
@@ -139,12 +140,12 @@ def _delete(table: Any, edit: Delete) -> None:
         raise library.load().IPTCError(f"can't remove a rule of chain {edit.chain}: {table.strerror()}")
 
 
-def _attempt(key: TableKey, action: Callable[[], Any]) -> Any:
-    """Do it, with python-iptables's errors turned into ours."""
+def _attempt(key: TableKey, action: Callable[[], Any], specs: Iterable[RuleSpec] = ()) -> Any:
+    """Do it, with python-iptables's errors turned into ours. `specs`: the rules that it is about."""
     iptc = library.load()
     try:
         return action()
     except (iptc.IPTCError, iptc.xtables.XTablesError, ValueError, TypeError, AttributeError) as error:
         if CHANGED in str(error):
             raise TableChanged(f"{key.command} table {key.name} was changed by somebody else") from error
-        raise TableRefused(sockopt.refusal(key, str(error).replace("b'", "'"))) from error
+        raise TableRefused(sockopt.refusal(key, str(error).replace("b'", "'"), specs)) from error

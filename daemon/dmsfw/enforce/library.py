@@ -1,6 +1,6 @@
 """Imports python-iptables with its faults mended (1.2.0). Nothing else in dmsfw imports `iptc`.
 
-1. It hunts for libraries with ldconfig and gcc: told where they are, it need not (31 against 185 ms).
+1. It hunts for libraries with ldconfig and gcc, and knows nothing of OpenWrt's libiptext: see discovery.
 2. Its `distutils` import drags setuptools in where that is installed (17 MB): kept out.
 3. Each parse error jumps over Python's frames and leaks its recursion count until nothing runs any more: libxtables
    gets the C function itself as its way out.
@@ -14,97 +14,49 @@ One thread only may use what `load` returns.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import importlib
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import cache
 from typing import Any
 
+from dmsfw.enforce import discovery, packages, sockopt
 from dmsfw.errors import TableRefused
 
-EXTENSION_FOLDERS = (
-    "/usr/lib/iptables",
-    "/usr/lib/*/xtables",
-    "/usr/lib64/xtables",
-    "/usr/lib/xtables",
-    "/lib/*/xtables",
-)
-"""Where iptables keeps its extensions: OpenWrt, Debian, Fedora, Arch and Alpine."""
-
-LIBRARY_FOLDERS = ("/usr/lib", "/lib", "/usr/lib/*-linux-*", "/lib/*-linux-*", "/usr/lib64", "/lib64", "/usr/local/lib")
-
-MISSING = (
-    "python-iptables cannot be used: {} (on OpenWrt: opkg install libip4tc libip6tc libxtables libiptext libiptext6)"
-)
+PROBE = "multiport"
+"""The extension whose options are measured; rules of ours use it, so it has to be there anyway."""
 
 NEAR = 1 << 20
 """Bytes within which the names of one extension's options lie from each other, all in one read-only segment."""
 
 
+@cache
 def load() -> Any:
-    """The module `iptc`, imported once. Raises: TableRefused when a library or python-iptables itself is missing."""
-    if "iptc" in sys.modules:
-        return sys.modules["iptc"]
-    _prepare_environment()
-    try:
-        with _own_discovery():
-            iptc = importlib.import_module("iptc")
-    except Exception as error:  # it raises whatever ctypes does when a library is missing
-        sys.modules.pop("iptc", None)
-        raise TableRefused(MISSING.format(error)) from error
+    """The module `iptc`, imported and mended once.
+
+    After a failure the next call goes on where that one ended: what was missing may have been installed meanwhile.
+
+    Raises: TableRefused when a library, an extension, a kernel module or python-iptables itself is missing.
+    """
+    discovery.prepare()
+    iptc = _import()
+    discovery.register(iptc.xtables)
     _mend(iptc)
     return iptc
 
 
-def _prepare_environment() -> None:
-    os.environ.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
-    if "XTABLES_LIBDIR" not in os.environ:
-        folder = next(_folders(EXTENSION_FOLDERS), None)
-        if folder is None:
-            raise TableRefused(MISSING.format("the extensions of iptables are not installed"))
-        os.environ["XTABLES_LIBDIR"] = str(folder)
-
-
-def _folders(patterns: tuple[str, ...]) -> Iterator[Path]:
-    root = Path("/")
-    for pattern in patterns:
-        yield from (path for path in sorted(root.glob(pattern.lstrip("/"))) if path.is_dir())
-
-
-@contextmanager
-def _own_discovery() -> Iterator[None]:
-    """Find libraries by looking into folders while python-iptables is imported."""
-    original, ctypes.util.find_library = ctypes.util.find_library, _find_library
+def _import() -> Any:
     try:
-        yield
-    finally:
-        ctypes.util.find_library = original
-
-
-def _find_library(name: str) -> str | None:
-    given = os.environ.get("IPTABLES_LIBDIR", "")
-    folders = [*map(Path, filter(None, given.split(":"))), *_folders(LIBRARY_FOLDERS), *map(Path, sys.path)]
-    for folder in folders:
-        candidates = [*sorted(folder.glob(f"lib{name}.so.*")), *sorted(folder.glob(f"lib{name}*.so"))]
-        for candidate in candidates:
-            if _is_library(name, candidate):
-                return str(candidate)
-    return None
-
-
-def _is_library(name: str, path: Path) -> bool:
-    """`libc.so` on Debian is a linker's script, and `libc*.so` matches `libcap.so`: the name must end there."""
-    if not path.name[len(f"lib{name}") :].startswith((".so", ".cpython", ".abi3")):
-        return False
-    with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
+        with discovery.found_by_looking():
+            return importlib.import_module("iptc")
+    except Exception as error:  # it raises whatever ctypes does when a library is damaged
+        # A part of it that stays would be no attribute of the module at the next attempt.
+        for name in [name for name in sys.modules if name == "iptc" or name.startswith("iptc.")]:
+            del sys.modules[name]
+        raise TableRefused(discovery.UNUSABLE.format(error, packages.install(["dmsfw"], anew=True))) from error
 
 
 def _mend(iptc: Any) -> None:
-    xtables: Any = sys.modules["iptc.xtables"]
+    xtables = iptc.xtables
     exit_function = ctypes.cast(xtables._lib_xtwrapper.throw_exception, ctypes.c_void_p).value
     xtables._xt_globals.exit_err = xtables._EXIT_FN(exit_function)
     xtables._WORDLEN = ctypes.alignment(ctypes.c_uint64)
@@ -120,10 +72,10 @@ def _mend_options(xtables: Any) -> None:
     Raises: TableRefused when it cannot be told.
     """
     entry = xtables.xt_option_entry
-    multiport = xtables.xtables(xtables.NFPROTO_IPV4).find_match("multiport")
-    if not multiport:
-        raise TableRefused(MISSING.format("the extension multiport is missing"))
-    stride = _stride(ctypes.addressof(multiport[0].x6_options[0]), ctypes.sizeof(entry))
+    probe = xtables.xtables(xtables.NFPROTO_IPV4).find_match(PROBE)
+    if not probe:
+        raise TableRefused(_without_probe())
+    stride = _stride(ctypes.addressof(probe[0].x6_options[0]), ctypes.sizeof(entry))
     if stride == ctypes.sizeof(entry):
         return
 
@@ -136,6 +88,13 @@ def _mend_options(xtables: Any) -> None:
             address += stride
 
     xtables.xtables._option_lookup = lookup
+
+
+def _without_probe() -> str:
+    """Tell a library without the extension from a kernel without its module; either makes the look-up fail."""
+    module = () if PROBE in sockopt.extensions(4) else (packages.MODULES[PROBE],)
+    reason = f"the {'kernel module of the ' if module else ''}extension {PROBE} is missing"
+    return discovery.UNUSABLE.format(reason, packages.install(module or (packages.EXTENSIONS,)))
 
 
 def _stride(first: int, size: int) -> int:

@@ -11,11 +11,15 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from dmsfw.enforce.blob import Blob
-from dmsfw.enforce.render import TableKey
+from dmsfw.enforce.packages import TABLES as PACKAGES
+from dmsfw.enforce.packages import install, modules
+from dmsfw.enforce.render import RuleSpec, TableKey, Version
 from dmsfw.errors import TableChanged, TableRefused
 
 GET_INFO, GET_ENTRIES = 64, 65
@@ -31,6 +35,12 @@ HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 """The built-in chains by their number (NF_INET_*)."""
 
 NAMES = {4: Path("/proc/net/ip_tables_names"), 6: Path("/proc/net/ip6_tables_names")}
+EXTENSIONS = {
+    4: (Path("/proc/net/ip_tables_matches"), Path("/proc/net/ip_tables_targets")),
+    6: (Path("/proc/net/ip6_tables_matches"), Path("/proc/net/ip6_tables_targets")),
+}
+"""The matches and targets that the kernel has at the moment. It loads the module of one that somebody asks for."""
+
 LEVELS = {4: (socket.AF_INET, socket.SOL_IP), 6: (socket.AF_INET6, socket.IPPROTO_IPV6)}
 
 ATTEMPTS = 5
@@ -112,10 +122,18 @@ def _getsockopt(key: TableKey, sock: socket.socket, option: int, request: bytes,
     raise TableRefused(refusal(key, os.strerror(code)))
 
 
-def refusal(key: TableKey, reason: str) -> str:
-    """One line for a table that the kernel does not give, with what to do about it."""
-    package = {4: {"filter": "iptables", "nat": "kmod-ipt-nat"}, 6: {"filter": "ip6tables", "nat": "kmod-ipt-nat6"}}
-    return (
-        f"{key.command} table {key.name}: {reason} "
-        f"(is its kernel module there? on OpenWrt: opkg install {package[key.version][key.name]})"
-    )
+def extensions(version: Version) -> frozenset[str]:
+    """The matches and targets that the kernel has; none where it has no iptables at all."""
+    names: set[str] = set()
+    for path in EXTENSIONS[version]:
+        with suppress(OSError):
+            names.update(path.read_text().split())
+    return frozenset(names)
+
+
+def refusal(key: TableKey, reason: str, specs: Iterable[RuleSpec] = ()) -> str:
+    """One line for what the kernel refuses, with what to install when it lacks the table, or what the rules use."""
+    lacking = modules(specs, extensions(key.version)) if exists(key) else (PACKAGES[key],)
+    if lacking:
+        return f"{key.command} table {key.name}: {reason} (is its kernel module there? {install(lacking)})"
+    return f"{key.command} table {key.name} was not changed: {reason}"
