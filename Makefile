@@ -37,6 +37,12 @@ lock:  ## write requirements.txt anew from pyproject.toml
 clean:  ## remove environments, downloads and caches
 	rm -rf .venv .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
+.PHONY: abi
+
+abi:  ## the contract tests with the libraries of iptables 1.8.7, 1.8.9 and 1.8.11 (Debian 11, 12, 13)
+	@tests/lab/bootstrap
+	@tests/abi
+
 .PHONY: ipk install-openwrt
 
 ipk:  ## dist/dmsfw_VERSION_all.ipk, the package for OpenWrt and iStoreOS
