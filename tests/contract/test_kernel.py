@@ -239,6 +239,7 @@ def test_the_kernel_tells_the_matches_and_targets_of_ours(kernel: KernelBench) -
     Iptables(kernel.tables).converge([grant(), SIX, replace(grant(25), ports=(PortRange(25, 25), PortRange(587, 587)))])
     for version in (4, 6):
         assert set(packages.MODULES) <= sockopt.extensions(version)
+    assert [{"icmp", "icmp6"} & sockopt.extensions(version) for version in (4, 6)] == [{"icmp"}, {"icmp6"}]
 
 
 @pytest.mark.parametrize(
