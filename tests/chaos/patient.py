@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import re
@@ -71,7 +72,7 @@ class Patient:
         self.dice = random.Random(0)
         self.worst_s, self.died = 0.0, 0
         self.may_die = self.may_stumble = self.asleep = self.locked = False
-        self.numbers = iter(range(1, 250))
+        self.numbers = itertools.cycle(range(1, 250))
         self._memory = expected.Memory()
         self._running: Running | None = None
         self._logged = 0
@@ -103,7 +104,7 @@ class Patient:
         self.lab.configure(text)
 
     def subnet(self) -> str:
-        """Return a subnet that was not used yet."""
+        """Return a subnet that was not used of late."""
         return f"10.{71 + self.dice.randrange(100)}.{next(self.numbers)}.0/24"
 
     def recreate(self) -> None:

@@ -200,7 +200,7 @@ def test_on_a_full_disk_it_goes_on_and_says_once_that_it_cannot_write_its_status
         dmsfw.wait_for("in sync")
     finally:
         dmsfw.end()
-        lab.sh("umount /run/dmsfw")
+        lab.sh("umount -l /run/dmsfw")
 
 
 def test_without_its_run_dir_it_goes_on_and_says_so_once(lab: Lab, dmsfw: Dmsfw) -> None:
