@@ -72,7 +72,7 @@ chaos:  ## a random walk of faults; SECONDS=600 SEED=7
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos \
 		--seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
-kills:  ## kill dmsfw a thousand times at random, under load: about 40 minutes
+kills:  ## kill dmsfw a thousand times at random, under load: about 20 minutes
 	@tests/lab/bootstrap && tests/chaos/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.kills
 

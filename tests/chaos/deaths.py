@@ -15,7 +15,6 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,8 +31,6 @@ GIVES_BACK = "SET_ADD_COUNTERS"
 """The kernel hands out a table's counters when it is replaced and takes them back by a second call: a death between
 the two loses them, as it does for every program that edits a table of iptables."""
 KEPT_FILES = {"lock", "status.json", "dmsfw.prom"}
-SWEPT_AFTER_S = 60.0
-"""The age at which a start removes a temporary file that a death left."""
 DAMAGE = """
     iptables -w -F DMSFW-FORWARD
     iptables -w -I INPUT -m comment --comment "dmsfw:0123456789ab smtps: stray" -j ACCEPT
@@ -173,8 +170,7 @@ class Deaths:
         folder = self.lab.path(DMSFW_RUN_DIR)
         for file in folder.iterdir() if folder.exists() else ():
             if file.name.startswith(".") and file.name.endswith(".tmp"):
-                old = time.time() - 2 * SWEPT_AFTER_S
-                os.utime(file, (old, old))
+                scene.age(file)
             elif file.name not in KEPT_FILES:
                 yield f"a file is left: {file.name}"
 

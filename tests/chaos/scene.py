@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from tests.chaos import expected, tables, verdict
 from tests.lab import Lab, paths
@@ -29,6 +31,8 @@ OWNERS = """
     ip6tables -A FORWARD -s 2001:db8:ffff::1 -j ACCEPT -c 1005 60300
 """
 """Rules of the owner's, in the places where they would be in the way, with counters that no packet raises."""
+SWEPT_AFTER_S = 60.0
+"""The age at which a start removes a temporary file that a death left."""
 OWNED = "[100"
 """What each of them begins with when counters are shown."""
 
@@ -71,6 +75,12 @@ def networks(lab: Lab, third: int) -> None:
 def wanted(lab: Lab, text: str, memory: expected.Memory | None = None) -> expected.Expected:
     """Say what the tables must hold under a configuration, in Docker's and netifd's world of now."""
     return expected.expected(text, expected.look(lab), memory or expected.Memory())
+
+
+def age(file: Path) -> None:
+    """Make a file that a death left as old as the next start must find it to sweep it out."""
+    old = time.time() - 2 * SWEPT_AFTER_S
+    os.utime(file, (old, old))
 
 
 def faults(lab: Lab, text: str) -> list[str]:

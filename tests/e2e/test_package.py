@@ -139,7 +139,7 @@ def test_only_sources_come_with_it_and_each_library_with_its_licence(archive: Ar
     assert not [name for name in names if name.endswith((".pyc", ".pyi")) or "__pycache__" in name]
     libraries = {name.split("/")[5].removesuffix(".py") for name in names if name.startswith(f"{HOME}/python/")}
     licensed = {name.split("/")[5] for name in names if name.startswith(f"{HOME}/licences/")}
-    own = {"certifi", "charset_normalizer", "idna", "typing_extensions"}
+    own = {"certifi", "idna", "typing_extensions"}
     aliases = {"pyasyncore": "asyncore", "python-iptables": "iptc"}
     assert libraries - own == {aliases.get(name, name) for name in licensed}
 

@@ -26,7 +26,6 @@ SAY_AFTER_S = 2.0
 POLL_S = 0.2
 """How often a waiting pass looks whether it is to stop."""
 
-
 BEGIN_S = 2.0
 """How long a new thread may take to begin: beside ten busy processes on one core it takes a tenth of that."""
 

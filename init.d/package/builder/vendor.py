@@ -18,8 +18,9 @@ from pathlib import Path
 import layout
 
 WHEELS = ("docker", "pyasyncore", "requests", "structlog", "urllib3")
-"""Pure Python, as wheels. Not their own requirements certifi, charset-normalizer, idna and typing-extensions, whose
-places init.d/package/slim takes: together they have two thirds of the size of these, and dmsfw uses nothing of them.
+"""Pure Python, as wheels. Not their own requirements certifi, idna and typing-extensions, whose places
+init.d/package/slim takes, nor charset-normalizer, for which observe/pydocker has a stand-in: together they have two
+thirds of the size of these, and dmsfw uses nothing of them.
 """
 
 SDISTS = ("pyinotify", "python-iptables")

@@ -14,7 +14,6 @@ DAY_S = 86400
 SHORT_S = 3.0
 ROOMS = (0, 2**18, 2**21, 2**23 + 2**13, 2**23 + 2**16, 2**23 + 2**17, 2**23 + 2**18)
 """Bytes of address space that are left to it: from nothing at all to a thread's stack (8 MB) and little more."""
-UNLIMITED = "unlimited:unlimited"
 
 
 @fault("daemon killed", needs="daemon")
@@ -91,23 +90,20 @@ def no_files(patient: Patient) -> Iterator[None]:
     patient.may_stumble = True
     used = len(list(Path(f"/proc/{patient.running.pid}/fd").iterdir()))
     soft, hard = _limit(patient, "nofile")
-    _set(patient, f"--nofile={used}:{hard}")
-    patient.asleep = True
-    try:
-        patient.lab.firewall.restart()
-        patient.recreate()
-        time.sleep(SHORT_S)
-        yield
-    finally:
-        patient.asleep = False
-        _set(patient, f"--nofile={soft}:{hard}")
+    yield from starved(patient, f"--nofile={used}:{hard}", f"--nofile={soft}:{hard}")
 
 
 @fault("no memory left", breaks="daemon", needs="daemon docker tables lock")
 def no_memory(patient: Patient) -> Iterator[None]:
     """It may end for it, and is started again then, as procd would."""
     patient.may_die = patient.may_stumble = True
-    _set(patient, f"--as={_size(patient.running.pid) + patient.dice.choice(ROOMS)}:unlimited")
+    room = _size(patient.running.pid) + patient.dice.choice(ROOMS)
+    yield from starved(patient, f"--as={room}:unlimited", "--as=unlimited:unlimited")
+
+
+def starved(patient: Patient, little: str, enough: str) -> Iterator[None]:
+    """Give it too little of something while much is to be done, and then enough again. Both: options of prlimit(1)."""
+    _set(patient, little)
     patient.asleep = True
     try:
         patient.lab.firewall.restart()
@@ -117,7 +113,7 @@ def no_memory(patient: Patient) -> Iterator[None]:
     finally:
         patient.asleep = False
         if patient.running.returncode is None:
-            _set(patient, f"--as={UNLIMITED}")
+            _set(patient, enough)
 
 
 def _set(patient: Patient, limit: str) -> None:

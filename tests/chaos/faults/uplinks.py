@@ -21,20 +21,17 @@ def down(patient: Patient) -> Iterator[None]:
     patient.lab.wan.up()
 
 
-@fault("WAN redialled under another name", needs="ubus wan", lasts=True)
-def redialled(patient: Patient) -> Iterator[None]:
-    patient.lab.wan.redial(OTHER_DEVICE)
+def renamed(how: str, patient: Patient) -> Iterator[None]:
+    """The line gets another device for a while. `how`: the method that does it."""
+    give = getattr(patient.lab.wan, how)
+    give(OTHER_DEVICE)
     patient.settle()
     yield
-    patient.lab.wan.redial(patient.lab.wan.line.device)
+    give(patient.lab.wan.line.device)
 
 
-@fault("WAN renamed", needs="ubus wan", lasts=True)
-def renamed(patient: Patient) -> Iterator[None]:
-    patient.lab.wan.rename(OTHER_DEVICE)
-    patient.settle()
-    yield
-    patient.lab.wan.rename(patient.lab.wan.line.device)
+for _how, _words in (("redial", "redialled under another name"), ("rename", "renamed")):
+    fault(f"WAN {_words}", needs="ubus wan", lasts=True)(partial(renamed, _how))
 
 
 @fault("a second WAN comes and goes", needs="ubus config", breaks="config", lasts=True)
