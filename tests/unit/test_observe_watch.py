@@ -297,6 +297,35 @@ def test_what_the_kernel_does_not_give_is_said_once_and_gone_without(
     assert [line["event"] for line in said] == ["files are not watched", "links and routes are not watched"]
 
 
+@pytest.mark.parametrize("refused", ["folder", "file"])
+def test_watches_that_are_used_up_are_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """The kernel says ENOSPC; what is not there, on the other hand, is nobody's fault."""
+    (tmp_path / "a").touch()
+    add = files_module.pyinotify.WatchManager.add_watch
+
+    def used_up(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
+        if path == str(tmp_path if refused == "folder" else tmp_path / "a"):
+            return {path: -1}
+        return add(self, path, *arguments, **options)
+
+    monkeypatch.setattr(files_module.pyinotify.WatchManager, "add_watch", used_up)
+    rules = [WatchRule(tmp_path, frozenset({"a", "not there"}), lambda: None)]
+    with capture_logs() as said:
+        watch = Watch([*rules, WatchRule(tmp_path / "nowhere", frozenset({"b"}), lambda: None)], lambda: None)
+        watch._serve_files(watch._files, set())
+        watch.start()
+        watch.stop()
+    assert [(line["event"], "max_user_watches" in line["error"]) for line in said] == [("files are not watched", True)]
+
+
+def test_what_is_not_there_is_no_refusal(tmp_path: Path) -> None:
+    with capture_logs() as said:
+        watch = Watch([WatchRule(tmp_path / "nowhere", frozenset({"a"}), lambda: None)], lambda: None)
+    watch.start()
+    watch.stop()
+    assert said == []
+
+
 def test_a_netlink_socket_that_breaks_is_said_once_and_gone_without(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -257,6 +257,17 @@ def test_another_docker_is_connected_to_and_its_socket_watched(rig: Rig, fake: F
     assert fake.count("/events") == 1
 
 
+def test_a_socket_that_is_bound_anew_breaks_off_the_stream_of_the_old_one(
+    rig: Rig, fake: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that hangs keeps its stream open; the one that takes its place is behind the same name."""
+    del fake
+    broken_off: list[str] = []
+    monkeypatch.setattr(rig.settled()._events, "break_off", lambda: broken_off.append("events"))
+    (rig.folder / "docker.sock").rename(rig.folder / "aside").rename(rig.folder / "docker.sock")
+    until(lambda: broken_off)
+
+
 def test_detours_are_looked_for_only_when_somebody_asks(
     rig: Rig, fake: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,8 @@ class WatchRule:
 class FileWatch:
     """An inotify instance for a set of rules. For one thread, which polls `fileno()`, except for the constructor.
 
+    `refused`: something that is there could not be watched, for fs.inotify.max_user_watches are in use.
+
     Raises: OSError when the kernel gives no instance (fs.inotify.max_user_instances).
     """
 
@@ -56,6 +58,7 @@ class FileWatch:
         self._folders: dict[int, str] = {}
         self._files: dict[int, tuple[str, str]] = {}
         self._rung: dict[WatchRule, None] = {}
+        self.refused = False
         self.arm()
         self._rung.clear()
 
@@ -103,6 +106,7 @@ class FileWatch:
 
     def _add(self, path: str, mask: int) -> int | None:
         wd: int = self._manager.add_watch(path, mask, quiet=True).get(path, -1)
+        self.refused = self.refused or (wd < 0 and os.path.exists(path))  # noqa: PTH110 - the path is text here
         return wd if wd >= 0 else None
 
     def _arm_files(self, folder: str) -> None:

@@ -25,6 +25,8 @@ REST_S = 0.02
 
 STOP_S = 0.4
 
+FILES_UNWATCHED = "files are not watched"
+
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -36,12 +38,14 @@ class Watch:
     """
 
     def __init__(self, rules: Sequence[WatchRule], on_netlink: Callable[[], None]) -> None:
-        self._files = _or_none("files are not watched", partial(FileWatch, rules))
+        self._files = _or_none(FILES_UNWATCHED, partial(FileWatch, rules))
         self._netlink = _or_none("links and routes are not watched", Netlink)
         self._on_netlink = on_netlink
         self._end, self._ender = os.pipe()
         self._poll = select.poll()
         self._netlink_rests_until: float | None = None
+        self._refusal_is_told = False
+        self._tell_refusal()
         self._thread = threading.Thread(target=self._run, name="dmsfw watch", daemon=True)
 
     def start(self) -> None:
@@ -90,6 +94,12 @@ class Watch:
         if files.incomplete:
             files.arm()
             files.call()
+        self._tell_refusal()
+
+    def _tell_refusal(self) -> None:
+        if self._files is not None and self._files.refused and not self._refusal_is_told:
+            self._refusal_is_told = True
+            log.warning(FILES_UNWATCHED, error="fs.inotify.max_user_watches are in use")
 
     def _serve_netlink(self, netlink: Netlink, ready: set[int]) -> None:
         now = time.monotonic()
