@@ -42,6 +42,13 @@ def test_repairs_that_come_steadily_are_a_quarrel_however_slowly_they_are_seen()
     assert quarrel.is_on(now + SPACING_S)
 
 
+def test_a_steady_quarrel_that_is_over_does_not_count_for_the_next() -> None:
+    quarrel, now = after(OFTEN, SPACING_S)
+    assert quarrel.is_on(now)
+    quarrel.repaired(now + WINDOW_S + 1)
+    assert not quarrel.is_on(now + WINDOW_S + 1)
+
+
 def test_a_burst_of_repairs_is_one_of_those_that_come_steadily() -> None:
     quarrel, now = after(FEW, APART_S / FEW)
     for number in range(1, OFTEN - 1):

@@ -37,6 +37,8 @@ class Quarrel:
     def repaired(self, now: float) -> None:
         """Note a repair."""
         goes_on = self.is_on(now)
+        if self._is_on and not goes_on:
+            self._apart.clear()  # the one that is over does not count for the next
         self._times.append(now)
         if not self._apart or now - self._apart[-1] >= APART_S:
             self._apart.append(now)

@@ -69,11 +69,9 @@ def stopped(patient: Patient) -> Iterator[None]:
     patient.lab.firewall.restart()
 
 
-@fault("somebody keeps removing our rules", needs="tables lock daemon config", slow=True)
-def removed_again(patient: Patient) -> None:
+def removed_again(script: str, patient: Patient) -> None:
     """It neither spins nor floods the log: it says so once, is degraded, repairs once a second until that is over."""
     patient.settle()
-    script = "while :; do iptables -w -F DMSFW-FORWARD; sleep 0.1; done"
     remover = patient.lab.popen(["/bin/sh", "-c", script], name="remover")
     try:
         patient.lab.wait(lambda: WARNED in patient.said, "the warning", OVER_S)
@@ -89,6 +87,18 @@ def removed_again(patient: Patient) -> None:
             f"{repairs} repairs in {WATCHED_S:g} s, {patient.said.count(WARNED)} warnings, the status is {state}"
         )
     patient.lab.wait(lambda: patient.status()["state"] == "in sync", "the end of the quarrel", OVER_S)
+
+
+for _words, _script in (
+    ("somebody", "while :; do iptables -w -F DMSFW-FORWARD; sleep 0.1; done"),
+    (
+        "somebody without the lock",
+        "while :; do XTABLES_LOCKFILE=/run/another.lock iptables -F DMSFW-FORWARD; sleep 0.1; done",
+    ),
+):
+    fault(f"{_words} keeps removing our rules", needs="tables lock daemon config", slow=True)(
+        partial(removed_again, _script)
+    )
 
 
 @fault("the owner puts a rule ahead of ours", needs="tables lock", lasts=True)
