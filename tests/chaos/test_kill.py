@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos import scene
 from tests.chaos.deaths import Deaths, Scenario, scenarios
+from tests.chaos.kills import Kills
 from tests.lab import Lab
 
 SEED = 1
@@ -37,3 +38,11 @@ def test_killed_at_any_call_it_is_in_sync_after_the_next_start(lab: Lab, known: 
         deaths.die_at(place)
     scene.raise_for(deaths.result.problems, f"seed {SEED}")
     assert deaths.result.deaths > deaths.result.places // 2, "the deaths did not come"
+
+
+def test_killed_at_random_moments_under_load_nothing_is_lost_on_either_side() -> None:
+    with Lab(internet=False) as built:
+        kills = Kills(built, SEED, print)
+        kills.round(0, 10)
+    scene.raise_for(kills.tally.problems, f"seed {SEED}")
+    assert kills.tally.edits
