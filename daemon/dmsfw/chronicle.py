@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,27 +25,14 @@ from dmsfw.report.text import clean
 
 if TYPE_CHECKING:
     from dmsfw.config import Loaded
-    from dmsfw.model import Detour, Settings
+    from dmsfw.model import Settings
     from dmsfw.observe.world import SourceHealth
+    from dmsfw.ports import Observed
     from dmsfw.reconciler import Outcome
 
 NO_UPLINK = "no uplink is up"
 
 log = structlog.get_logger()
-
-
-class Observed(Protocol):
-    """What the status needs of the world."""
-
-    def health(self) -> tuple[SourceHealth, ...]:
-        """How the sources do."""
-
-    def detours(self) -> tuple[Detour, ...]:
-        """Containers that leave by another network."""
-
-    @property
-    def reconnects(self) -> int:
-        """How often Docker's events were lost and found again."""
 
 
 class Chronicle:

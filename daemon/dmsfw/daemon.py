@@ -1,7 +1,8 @@
 """The daemon: wait for a wake, run a pass, say what changed, outlive whatever goes wrong.
 
 1. A wake-up carries no news, only "look again"; it is cleared before the pass, so that one during a pass earns another.
-2. Passes are paced, so that a storm neither floods the kernel nor starves its last change.
+2. Passes are paced, so that a storm neither floods the kernel nor starves its last change. The use of the xtables lock
+   alone earns a pass only where a table of this host was touched.
 3. Without any event: once a second a cheap look whether somebody wrote to the tables, every `COMPARE_S` a whole pass,
    every `resync_interval` a whole reading of the sources.
 4. Somebody who keeps undoing the rules is answered once a second, and told of once.
@@ -16,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -26,10 +26,10 @@ from dmsfw.decide.clockwork import COMPARE_S, LOOK_S, Clockwork
 from dmsfw.decide.pace import Pace
 from dmsfw.decide.quarrel import WINDOW_S, Quarrel
 from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
-from dmsfw.model import Detour, Settings, Snapshot
+from dmsfw.model import Settings, Snapshot
 from dmsfw.observe.backoff import Backoff
-from dmsfw.observe.world import SourceHealth
-from dmsfw.reconciler import Enforcer, Outcome, World, reconcile
+from dmsfw.ports import ObservedWorld, WatchfulEnforcer
+from dmsfw.reconciler import Outcome, World, reconcile
 from dmsfw.wake import Wake
 
 RESYNC = "resync"
@@ -41,43 +41,12 @@ resync, since inotify may be had no more."""
 REPAIR_TRIGGERS = frozenset({"xtables", "firewall", "tables"})
 """What tells that somebody wrote to the tables."""
 
+NOISE = frozenset({"xtables"})
+"""The lock was used, maybe for tables that are not ours: as a container starts, Docker runs iptables a dozen times in
+the container's own namespace, for its resolver. Such a wake has a pace of its own, so that no network that comes in
+the middle of that waits for it, and earns a pass only where a table was touched."""
+
 log = structlog.get_logger()
-
-
-class ObservedWorld(World, Protocol):
-    """What the daemon needs of the world beside its snapshot."""
-
-    def start(self) -> None:
-        """Begin to observe."""
-
-    def stop(self) -> None:
-        """End it."""
-
-    def reconfigure(self, settings: Settings) -> None:
-        """Take other settings."""
-
-    def poke_all(self, trigger: str) -> None:
-        """Have every source read again."""
-
-    def health(self) -> tuple[SourceHealth, ...]:
-        """How the sources do."""
-
-    def detours(self) -> tuple[Detour, ...]:
-        """Containers that leave by another network."""
-
-    @property
-    def reconnects(self) -> int:
-        """How often Docker's events were lost and found again."""
-
-
-class WatchfulEnforcer(Enforcer, Protocol):
-    """A firewall that can tell whether somebody else wrote to it."""
-
-    def prepare(self) -> None:
-        """Get ready, so that the first event need not wait."""
-
-    def changed(self) -> bool:
-        """Tell whether somebody wrote since the last pass. Raises: EnforceError."""
 
 
 @dataclass
@@ -94,6 +63,7 @@ class Daemon:
     clock: Callable[[], float] = time.monotonic
     stopping: bool = False
     _pace: Pace = field(default_factory=Pace)
+    _looks: Pace = field(default_factory=Pace)
     _quarrel: Quarrel = field(default_factory=Quarrel)
     _backoff: Backoff = field(default_factory=Backoff)
     _due: Clockwork = field(default_factory=Clockwork)
@@ -144,7 +114,8 @@ class Daemon:
         self._pending |= self.wake.take()
         self._pending |= self._timed(now)
         if self._pending:
-            delay_s = max(self._pace.delay(now), self._held_back_s(now))
+            pace = self._looks if self._pending <= NOISE else self._pace
+            delay_s = max(pace.delay(now), self._held_back_s(now))
             self._due.serve_at = min(self._due.serve_at, now + delay_s)
 
     def _held_back_s(self, now: float) -> float:
@@ -155,7 +126,7 @@ class Daemon:
         triggers = set()
         if now >= self._due.look_at:
             self._due.look_at = now + LOOK_S
-            if self._somebody_wrote():
+            if self._somebody_wrote(self.enforcer.changed):
                 triggers.add("tables")
         if now >= self._due.compare_at:
             self._due.compare_at = now + COMPARE_S
@@ -169,11 +140,11 @@ class Daemon:
             triggers.add("retry")
         return triggers
 
-    def _somebody_wrote(self) -> bool:
+    def _somebody_wrote(self, ask: Callable[[], bool]) -> bool:
         if self._last is None:
             return False
         try:
-            return self.enforcer.changed()
+            return ask()
         except EnforceError:
             # A pass says it aloud; while that one is being tried again anyhow, a look must not hurry it.
             return self._due.retry_at == float("inf")
@@ -182,7 +153,12 @@ class Daemon:
         """Clear what is pending, then pass: a wake from here on earns another pass."""
         triggers = frozenset(self._pending)
         self._pending.clear()
-        self._due.serve_at = self._due.retry_at = float("inf")
+        self._due.serve_at = float("inf")
+        if triggers <= NOISE:
+            self._looks.spend(now)
+            if not self._somebody_wrote(self.enforcer.touched):
+                return
+        self._due.retry_at = float("inf")
         self._pace.spend(now)
         if triggers & CONFIG_TRIGGERS:
             self._reload(triggers)

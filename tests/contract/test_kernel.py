@@ -279,6 +279,17 @@ def test_a_large_table_is_told_by_its_size(kernel: KernelBench) -> None:
     assert len(kernel.tables.read(FILTER).chain("FORWARD") or ()) == FINGERPRINT_ENTRIES + 2
 
 
+def test_an_edit_of_equal_size_in_a_large_table_is_seen_by_the_close_look_only(kernel: KernelBench) -> None:
+    rules = "-A FORWARD -i eth7 -j DROP\n" * (FINGERPRINT_ENTRIES + 1)
+    restore(FILTER, f"*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n")
+    enforcer = Iptables(kernel.tables)
+    enforcer.converge([grant()])
+    assert not enforcer.touched()
+    iptables(FILTER, "-R", "FORWARD", "7", "-i", "eth8", "-j", "DROP")
+    assert not enforcer.changed()
+    assert enforcer.touched()
+
+
 def test_rules_with_matches_and_targets_of_every_kind_are_read(kernel: KernelBench) -> None:
     rules = [
         "! -s 10.0.0.0/8 ! -d 192.0.2.1/32 ! -i eth+ ! -o eth1 ! -p udp -j DROP",

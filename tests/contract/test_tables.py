@@ -227,12 +227,30 @@ def test_somebody_elses_edit_is_seen(bench: Bench) -> None:
     enforcer = Iptables(bench.tables)
     enforcer.converge([grant()])
     assert not enforcer.changed()
+    assert not enforcer.touched()
     bench.foreign(FILTER, "-A FORWARD -i eth1 -j DROP")
     assert enforcer.changed()
+    assert enforcer.touched()
     enforcer.converge([grant()])
     assert not enforcer.changed()
+    assert not enforcer.touched()
     bench.foreign(NAT6, "-A POSTROUTING -o eth1 -j ACCEPT")
     assert enforcer.changed()
+    assert enforcer.touched()
+
+
+def test_a_packet_that_is_counted_touches_nothing(bench: Bench) -> None:
+    bench.foreign(FILTER, "-A FORWARD")
+    enforcer = Iptables(bench.tables)
+    enforcer.converge([grant()])
+    bench.pass_one(FILTER)
+    assert not enforcer.touched()
+
+
+def test_what_is_not_done_yet_counts_as_touched(bench: Bench) -> None:
+    enforcer = Iptables(bench.tables)
+    bench.foreign(NAT, "-A POSTROUTING -o eth1 -j ACCEPT")
+    assert enforcer.touched()
 
 
 def test_edits_that_cannot_be_made_leave_the_table_as_it_was(bench: Bench) -> None:

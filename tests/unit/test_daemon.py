@@ -710,3 +710,40 @@ def test_a_firewall_file_that_is_gone_closes_nothing(rig: Rig) -> None:
         rig.turn("config")
     assert rig.daemon.settings.wan_zone.devices == ("pppoe-wan",)
     assert "no zone 'wan' can be read" in str(logs)
+
+
+def test_a_lock_that_is_used_all_the_time_keeps_no_network_waiting(rig: Rig) -> None:
+    """Each container that starts has Docker run iptables in its own namespace, which takes the same lock."""
+    rig.started()
+    before = rig.status().passes
+    for _ in range(600):
+        rig.turn("xtables")
+        rig.clock.now += 0.05
+    assert rig.status().passes - before <= 600 * 0.05 / subject.COMPARE_S + 1
+    began = rig.clock.now
+    for number in range(BURST - 1):
+        rig.world.networks = (replace(MAIL, device=f"br{number}"),)
+        rig.turn("docker")
+        rig.turns_until(lambda number=number: rig.served() == {f"br{number}"})
+    assert rig.clock.now == began
+
+
+def test_the_use_of_the_lock_earns_a_pass_when_a_table_was_touched(rig: Rig) -> None:
+    rig.started()
+    before = rig.status().passes
+    rig.firewall.insert(TableKey(4, "filter"), "INPUT", 0, foreign_entry("-A INPUT -j ACCEPT"))
+    rig.turn("xtables")
+    assert rig.status().passes == before + 1
+    rig.turn("xtables")
+    assert rig.status().passes == before + 1
+
+
+def test_a_table_that_cannot_be_looked_at_earns_a_pass_that_says_so(rig: Rig) -> None:
+    rig.started()
+    rig.firewall.before_read = failing_read
+    rig.turn("xtables")
+    assert rig.status().state == "degraded"
+
+
+def failing_read(_: TableKey) -> None:
+    raise TableRefused("no such table")

@@ -51,6 +51,18 @@ def test_a_storm_is_paced_and_a_long_one_more_slowly() -> None:
     assert len(long) == pytest.approx(SLOW_RATE * 60, abs=BURST)
 
 
+def test_a_network_that_is_made_anew_without_end_never_waits() -> None:
+    """Compose does it 2.5 times a second at most: two passes each, and two containers that join and leave beside."""
+    pace = Pace()
+    for number in range(600):
+        now = START + number * 0.4
+        for at, minor in ((0.0, False), (0.1, True), (0.2, True), (0.3, False)):
+            delay = pace.delay(now + at, minor=minor)
+            assert minor or delay == 0.0
+            if delay == 0.0:
+                pace.spend(now + at)
+
+
 def test_after_a_storm_the_bucket_is_full_again() -> None:
     pace = Pace()
     passes(pace, START, 30)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dmsfw.observe import events as subject
-from dmsfw.observe.events import EventStream
+from dmsfw.observe.events import EventStream, is_minor
 from tests.unit.observe_support import PATIENCE_S, FakeDocker, until
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 class Bell:
     def __init__(self, path: Path) -> None:
         self.rings = 0
+        self.pieces: list[bytes] = []
         self.url = f"unix://{path}"
         self.stream = EventStream(lambda: self.url, self._ring)
 
-    def _ring(self) -> None:
+    def _ring(self, piece: bytes) -> None:
         self.rings += 1
+        self.pieces.append(piece[:100])
 
 
 @pytest.fixture
@@ -50,6 +52,30 @@ def test_subscribing_rings_once_and_each_event_once_more(fake: FakeDocker, bell:
     for number in range(2, 6):
         fake.event()
         until(lambda number=number: bell.rings == number)
+
+
+@pytest.mark.parametrize(
+    ("piece", "minor"),
+    [
+        (b'{"Type":"network","Action":"connect","Actor":{}}\n', True),
+        (b'{"Type":"network","Action":"disconnect","Actor":{}}\n{"Type":"network","Action":"connect"}\n', True),
+        (b'{"Type":"network","Action":"create","Actor":{}}\n', False),
+        (b'{"Type":"network","Action":"connect"}\n{"Type":"network","Action":"destroy"}\n', False),
+        (b'{"Type":"network","Acti', False),
+        (b'{"Action": "connect"}', False),
+        (b"", False),
+        (b"\x00\xff", False),
+    ],
+)
+def test_only_what_speaks_of_containers_alone_is_minor(piece: bytes, *, minor: bool) -> None:
+    assert is_minor(piece) is minor
+
+
+def test_the_piece_that_arrived_is_handed_on(fake: FakeDocker, bell: Bell) -> None:
+    until(lambda: fake.streams)
+    fake.event(b'{"Action":"connect"}\n')
+    until(lambda: bell.rings == 2)
+    assert bell.pieces == [b"", b'{"Action":"connect"}\n']
 
 
 @pytest.mark.parametrize("garbage", [b"{", b"\x00\xff\n", b"not json", b'{"Type":' * 4000, b"[" * 200_000])

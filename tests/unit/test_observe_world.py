@@ -14,6 +14,7 @@ from dmsfw.errors import NeverRead, ObserveError
 from dmsfw.model import Detour, Policy, Settings, Uplink, Zone
 from dmsfw.observe import world as subject
 from dmsfw.observe.netifd import Interface
+from dmsfw.observe.rhythm import Poke
 from dmsfw.observe.source import Reading
 from dmsfw.observe.uplinks import Reach, UplinkReader
 from dmsfw.observe.world import World
@@ -137,6 +138,21 @@ def test_a_burst_of_events_is_not_a_reading_each(rig: Rig, fake: FakeDocker) -> 
     assert rig.world is not None
     until(lambda: rig.world is not None and rig.world.snapshot().networks == ())
     assert fake.count("/networks") - before < 30
+
+
+def test_containers_that_come_and_go_take_nothing_from_a_network_that_comes(rig: Rig, fake: FakeDocker) -> None:
+    """A storm of containers that restart settles, wakes nobody, and leaves the next network its turn."""
+    world = rig.settled()
+    before = fake.count("/networks")
+    for _ in range(200):
+        fake.event(b'{"Type":"network","Action":"connect"}\n')
+    until(lambda: fake.count("/networks") > before)
+    assert rig.woken == []
+    assert world._docker._rhythm.wait_s(Poke("docker", minor=False), time.monotonic()) <= 0
+    fake.answers["/networks"] = []
+    fake.event(b'{"Type":"network","Action":"destroy"}\n')
+    until(lambda: rig.woken)
+    assert world.snapshot().networks == ()
 
 
 def test_docker_that_dies_leaves_its_last_good_reading(rig: Rig, fake: FakeDocker) -> None:

@@ -2,8 +2,8 @@
 
 1. A single event is served at once: the bucket is full then.
 2. A storm is paced: `BURST` passes at once, then `RATE` a second, and `SLOW_RATE` once the storm has lasted `LONG_S`.
-3. Minor wakes (netlink's: a container start alone sends 29) never take the last `RESERVED` tokens, so that an event of
-   Docker's in the middle of their noise is still served at once.
+3. Minor wakes (netlink's: a container start alone sends 29; containers that join or leave a network) never take the
+   last `RESERVED` tokens, so that a network that comes in the middle of their noise is still served at once.
 4. No wake waits longer than `CEILING_S`: the last change of a storm is never starved.
 5. A clock that is set back costs no wake more than that: time is counted on from there.
 """

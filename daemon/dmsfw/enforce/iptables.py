@@ -94,6 +94,15 @@ class Iptables:
         watched = (key for key in TABLES if key not in self._faulty and self._tables.exists(key))
         return {key: self._tables.mark(key) for key in watched} != self._marks
 
+    def touched(self) -> bool:
+        """Tell whether a table is another than the last `converge` left it, whatever its size. Raises: EnforceError."""
+        return any(self._is_touched(key) for key in TABLES if key not in self._faulty)
+
+    def _is_touched(self, key: TableKey) -> bool:
+        if not self._tables.exists(key):
+            return key in self._marks
+        return key not in self._in_sync or self._tables.read(key).fingerprint != self._in_sync[key][0]
+
     def packets(self) -> dict[str, int]:
         """Packets that the owned filter rules have passed, by id: the kernel's counters now. Raises: EnforceError."""
         counts: dict[str, int] = {}
