@@ -195,8 +195,8 @@ def no_such_table(monkeypatch: pytest.MonkeyPatch, key: TableKey) -> Iterator[No
     """Ask the kernel for a table that it has not, in the place of one that it has."""
     getsockopt = sockopt._getsockopt
 
-    def asked(of: TableKey, sock: Any, option: int, request: bytes, size: int) -> bytes:
-        return getsockopt(of, sock, option, request.replace(b"nat", b"zat") if of == key else request, size)
+    def asked(of: TableKey, sock: Any, option: int, request: bytes, size: int, **skip: int) -> bytes:
+        return getsockopt(of, sock, option, request.replace(b"nat", b"zat") if of == key else request, size, **skip)
 
     with monkeypatch.context() as patched:
         patched.setattr(sockopt, "_getsockopt", asked)

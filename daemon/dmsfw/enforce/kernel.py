@@ -51,14 +51,13 @@ class KernelTables:
 
     def mark(self, key: TableKey) -> Hashable:
         """Equal while nobody writes to the table; a large one is told by its size only, so that it stays cheap."""
-        info = sockopt.info(key)
+        info, raw = sockopt.glance(key, FINGERPRINT_ENTRIES)
         if info.entries > FINGERPRINT_ENTRIES:
             return (info.entries, info.size)
-        blob = sockopt.read(key)
-        raw, mark = self._looks.get(key, (b"", None))
-        if blob.raw != raw:  # else not even a counter has changed
-            mark = blob.mark
-            self._looks[key] = blob.raw, mark
+        known, mark = self._looks.get(key, (b"", None))
+        if raw != known:  # else not even a counter has changed
+            mark = Blob(key.version, raw, info.hooks).mark
+            self._looks[key] = raw, mark
         return mark
 
     def key_of(self, spec: RuleSpec) -> Hashable:

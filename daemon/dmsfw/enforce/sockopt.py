@@ -58,19 +58,26 @@ class Info(NamedTuple):
 
 
 def exists(key: TableKey) -> bool:
-    """Tell whether the kernel has the table in this network namespace."""
+    """Tell whether the kernel has the table in this network namespace. 5 us: it is asked at every look."""
     try:
-        return key.name in NAMES[key.version].read_text().split()
+        return key.name.encode() in _content(NAMES[key.version]).split()
     except FileNotFoundError:
         return False
     except PermissionError as error:
         raise TableRefused("not permitted to read the firewall's tables: run dmsfw as root") from error
 
 
-def info(key: TableKey) -> Info:
-    """The table's size (4 us, whatever the size). Raises: TableRefused."""
+def glance(key: TableKey, most: int) -> tuple[Info, bytes]:
+    """How large the table is, and its bytes where it has at most `most` entries: half as dear as `read`.
+
+    Another writer may come between the two. Raises: TableRefused; TableChanged when that is seen.
+    """
     with _socket(key) as sock:
-        return _info(key, sock)
+        size = _info(key, sock)
+        try:
+            return size, _entries(key, sock, size) if size.entries <= most else b""
+        except BlockingIOError as error:
+            raise TableChanged(f"{key.command} table {key.name} was changed by somebody else") from error
 
 
 def read(key: TableKey) -> Blob:
@@ -78,13 +85,12 @@ def read(key: TableKey) -> Blob:
     with _socket(key) as sock:
         for _ in range(ATTEMPTS):
             size = _info(key, sock)
-            head = struct.pack("=32sI4x", key.name.encode(), size.size)
             try:
-                raw = _getsockopt(key, sock, GET_ENTRIES, head, ENTRIES_HEAD + size.size)
+                raw = _entries(key, sock, size)
             except BlockingIOError:
                 continue
             if _info(key, sock) == size:
-                return Blob(key.version, raw[ENTRIES_HEAD:], size.hooks)
+                return Blob(key.version, raw, size.hooks)
     raise TableChanged(f"{key.command} table {key.name} changes all the time")
 
 
@@ -92,6 +98,21 @@ def require_permission(key: TableKey) -> None:
     """Raises: TableRefused where the tables may not be asked for."""
     with _socket(key):
         pass
+
+
+def _content(path: Path) -> bytes:
+    """A short file of /proc; a tenth of what Path.read_bytes costs."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
+def _entries(key: TableKey, sock: socket.socket, size: Info) -> bytes:
+    """Raises: BlockingIOError when the table has another size now."""
+    head = struct.pack("=32sI4x", key.name.encode(), size.size)
+    return _getsockopt(key, sock, GET_ENTRIES, head, ENTRIES_HEAD + size.size, skip=ENTRIES_HEAD)
 
 
 def _info(key: TableKey, sock: socket.socket) -> Info:
@@ -110,12 +131,15 @@ def _socket(key: TableKey) -> socket.socket:
         raise TableRefused(f"{key.command} cannot be used here: {os.strerror(error.errno or 0)}") from error
 
 
-def _getsockopt(key: TableKey, sock: socket.socket, option: int, request: bytes, size: int) -> bytes:
-    """Raises: BlockingIOError when the table has another size now (EAGAIN); TableRefused."""
+def _getsockopt(key: TableKey, sock: socket.socket, option: int, request: bytes, size: int, *, skip: int = 0) -> bytes:
+    """The answer behind its first `skip` bytes.
+
+    Raises: BlockingIOError when the table has another size now (EAGAIN); TableRefused.
+    """
     buffer = ctypes.create_string_buffer(request, size)
     length = ctypes.c_uint32(size)
     if _libc.getsockopt(sock.fileno(), LEVELS[key.version][1], option, buffer, ctypes.byref(length)) == 0:
-        return buffer.raw[: length.value]
+        return ctypes.string_at(ctypes.byref(buffer, skip), max(0, length.value - skip))
     code = ctypes.get_errno()
     if code == errno.EAGAIN:
         raise BlockingIOError(code, os.strerror(code))
