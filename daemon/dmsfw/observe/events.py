@@ -1,7 +1,7 @@
 """Docker's event stream, used as a bell: each piece that arrives asks for a reading, and none is parsed.
 
 A glance tells those that say of nothing but containers that join and leave, so that a storm of these takes nothing from
-networks that come and go. Were the glance wrong, the reading would come all the same, a moment later.
+networks that come and go.
 
 It is spoken over http.client and not docker-py, whose stream hides its own end, keeps a line of any length in
 memory, and can be broken off from another thread only after the daemon has answered. Here a piece is 64 KB at
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import socket
 import threading
 import time
@@ -26,6 +25,7 @@ from urllib.parse import quote
 from dmsfw.errors import ObserveError
 from dmsfw.observe.backoff import CEILING_S, Backoff
 from dmsfw.observe.docker import reason, socket_path
+from dmsfw.observe.glance import Glance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,6 @@ ANSWER_S = 60.0
 """How long the daemon may take to begin its answer; it may be starting."""
 
 PIECE = 2**16
-ACTION = re.compile(rb'"Action":"(\w+)"')
-OF_CONTAINERS = frozenset({b"connect", b"disconnect"})
-"""What happens to a network's containers and not to the network."""
-
 FILTERS = quote(json.dumps({"type": ["network"]}))
 HTTP_OK = 200
 STOP_S = 0.4
@@ -66,12 +62,12 @@ class _UnixConnection(http.client.HTTPConnection):
 class EventStream:
     """A thread that listens, and listens again when the stream ends. `on_event` is called in it, and must not block.
 
-    It is given the piece that arrived, for `is_minor`; nothing where the stream was found or lost.
+    It is told whether the event is but a hint (see `glance`); that the stream was found or lost is none.
     `error` says why it does not listen, in one line, and `failing_since` since when (monotonic seconds).
     `connected` counts how often it began to.
     """
 
-    def __init__(self, url: Callable[[], str], on_event: Callable[[bytes], None]) -> None:
+    def __init__(self, url: Callable[[], str], on_event: Callable[[bool], None]) -> None:
         self.error = "not connected yet"
         self.failing_since: float | None = time.monotonic()
         self.connected = 0
@@ -135,7 +131,7 @@ class EventStream:
         news = why != self.error
         self.error, self.failing_since = why, self.failing_since or time.monotonic()
         if news and not self._stopped:
-            self._on_event(b"")
+            self._on_event(False)  # noqa: FBT003 - a callback
 
     def _listen(self) -> str:
         """Listen until the stream ends, and return why it did."""
@@ -163,16 +159,17 @@ class EventStream:
         if response.status != HTTP_OK:
             raise ObserveError("docker", f"it answers /events with HTTP {response.status}")
         self._subscribed(connection)
+        glance = Glance()
         with response:
             while piece := response.read1(PIECE):
-                self._on_event(piece)
+                self._on_event(glance.is_minor(piece))
 
     def _subscribed(self, connection: _UnixConnection) -> None:
         """Whatever happened while nobody listened is asked for now. From here on silence is no failure."""
         if connection.sock is not None:
             connection.sock.settimeout(None)
         self.error, self.failing_since = "", None
-        self._on_event(b"")
+        self._on_event(False)  # noqa: FBT003 - a callback
         self.connected += 1
 
     def _forget(self) -> None:
@@ -180,9 +177,3 @@ class EventStream:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-
-def is_minor(piece: bytes) -> bool:
-    """Tell whether a piece of the stream speaks of nothing but containers; garbage and half an event do not."""
-    actions = set(ACTION.findall(piece))
-    return bool(actions) and actions <= OF_CONTAINERS

@@ -14,7 +14,7 @@ from dmsfw.model import Detour, Network, Settings, Snapshot
 from dmsfw.observe import netifd
 from dmsfw.observe.detours import DetourReader
 from dmsfw.observe.docker import DockerReader, socket_path
-from dmsfw.observe.events import EventStream, is_minor
+from dmsfw.observe.events import EventStream
 from dmsfw.observe.files import WatchRule
 from dmsfw.observe.rhythm import Quiet
 from dmsfw.observe.source import Source
@@ -177,8 +177,7 @@ class World:
             self._events.nudge()
         self._wake(trigger)
 
-    def _heard_event(self, piece: bytes) -> None:
-        minor = is_minor(piece)
+    def _heard_event(self, minor: bool) -> None:  # noqa: FBT001 - a callback
         self._docker.poke("docker", minor=minor)
         if minor:
             self._detours.poke("containers", minor=True)
