@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -738,6 +739,29 @@ def test_the_use_of_the_lock_earns_a_pass_when_a_table_was_touched(rig: Rig) -> 
     assert rig.status().passes == before + 1
 
 
+def test_a_table_that_waits_for_another_costs_no_pass_at_each_use_of_the_lock(rig: Rig) -> None:
+    """A router without kmod-ipt-nat6: what filter would accept waits for the table nat, for as long as it takes."""
+    rig.world.networks = (replace(MAIL, subnets=(*MAIL.subnets, ip_network("fd00:18::/64"))),)
+    rig.firewall.before_read = failing_read_of(TableKey(6, "nat"))
+    rig.started()
+    assert rig.served() == {"br-mail"}
+    assert rig.status().state == "degraded"
+    before = rig.status().passes
+    for _ in range(BURST):
+        rig.turn("xtables")
+    assert rig.status().passes == before
+
+
+def test_what_was_refused_is_tried_again_when_somebody_wrote_to_that_table(rig: Rig) -> None:
+    rig.firewall.before_commit = failing_read_of(FILTER)
+    rig.started()
+    rig.pass_for(45)
+    rig.firewall.before_commit = lambda _: None
+    rig.firewall.insert(FILTER, "INPUT", 0, foreign_entry("-A INPUT -j ACCEPT"))
+    rig.turn("xtables")
+    assert rig.served() == {"br-mail"}
+
+
 def test_a_table_that_cannot_be_looked_at_earns_a_pass_that_says_so(rig: Rig) -> None:
     rig.started()
     rig.firewall.before_read = failing_read
@@ -747,3 +771,11 @@ def test_a_table_that_cannot_be_looked_at_earns_a_pass_that_says_so(rig: Rig) ->
 
 def failing_read(_: TableKey) -> None:
     raise TableRefused("no such table")
+
+
+def failing_read_of(table: TableKey) -> Callable[[TableKey], None]:
+    def read(key: TableKey) -> None:
+        if key == table:
+            failing_read(key)
+
+    return read

@@ -49,6 +49,7 @@ class Iptables:
         self._tables = tables
         self._renderer = Renderer(tables)
         self._in_sync: dict[TableKey, Settled] = {}
+        self._left: dict[TableKey, int] = {}
         self._marks: dict[TableKey, Hashable] = {}
         self._faulty: frozenset[TableKey] = frozenset()
 
@@ -95,13 +96,18 @@ class Iptables:
         return {key: self._tables.mark(key) for key in watched} != self._marks
 
     def touched(self) -> bool:
-        """Tell whether a table is another than the last `converge` left it, whatever its size. Raises: EnforceError."""
-        return any(self._is_touched(key) for key in TABLES if key not in self._faulty)
+        """Tell whether a table is another than the last `converge` left it, whatever its size. Raises: EnforceError.
+
+        Also one in which something is due that could not be done: what was in the way may be gone now.
+        """
+        return any(self._is_touched(key) for key in TABLES)
 
     def _is_touched(self, key: TableKey) -> bool:
         if not self._tables.exists(key):
-            return key in self._marks
-        return key not in self._in_sync or self._tables.read(key).fingerprint != self._in_sync[key][0]
+            return key in self._left
+        if key not in self._left:
+            return key not in self._faulty
+        return self._tables.read(key).fingerprint != self._left[key]
 
     def packets(self) -> dict[str, int]:
         """Packets that the owned filter rules have passed, by id: the kernel's counters now. Raises: EnforceError."""
@@ -146,6 +152,7 @@ class Iptables:
     def _remember(self, survey: Survey) -> None:
         done = [step for step in survey.steps.values() if not step.edits]
         self._in_sync = {step.key: (step.image.fingerprint, step.wanted, step.ahead) for step in done}
+        self._left = {step.key: step.image.fingerprint for step in survey.steps.values()}
         self._faulty = frozenset(survey.errors)
         self._marks = {key: step.image.mark for key, step in survey.steps.items() if key not in self._faulty}
 
