@@ -25,6 +25,9 @@ LOCK_NAME = "lock"
 STEP_S = 0.05
 """How often a wait looks again."""
 
+LOOKS, LOOK_S = 50, 0.01
+"""How often, and how long each time, somebody is waited for who only looks: rpcd's plugin starts a program for it."""
+
 TAKEN = frozenset({errno.EWOULDBLOCK, errno.EADDRINUSE})
 """What the kernel says of a lock and of a name that somebody else holds."""
 
@@ -66,10 +69,21 @@ def _locked(run_dir: Path, deadline: float) -> Iterator[None]:
         raise _unusable(run_dir, error) from error
     try:
         os.fchmod(fd, 0o644)
-        _until(deadline, lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        _until(deadline, lambda: _take(fd))
         yield
     finally:
         os.close(fd)
+
+
+def _take(fd: int) -> None:
+    """Lock it. Those who only look hold it too, shared and for an instant: they are waited for. Raises: OSError."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        time.sleep(LOOK_S)
+    return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

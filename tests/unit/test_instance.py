@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import socket
@@ -97,6 +98,18 @@ def test_looking_does_not_disturb_whoever_runs(tmp_path: Path, name: str) -> Non
         assert all(is_running(tmp_path) for _ in range(100))
         with pytest.raises(Busy):
             only_one(tmp_path, 0).__enter__()
+
+
+def test_whoever_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
+    """`status` and rpcd's plugin hold the lock for an instant; `clean` and `apply` do not wait for a daemon."""
+    (tmp_path / LOCK_NAME).touch()
+    with (tmp_path / LOCK_NAME).open() as looker:
+        fcntl.flock(looker, fcntl.LOCK_SH)
+        let_go = threading.Timer(0.1, fcntl.flock, (looker, fcntl.LOCK_UN))
+        let_go.start()
+        with only_one(tmp_path, 0):
+            assert is_running(tmp_path)
+        let_go.join()
 
 
 def test_two_in_one_folder_are_one_too_many(tmp_path: Path, name: str) -> None:
