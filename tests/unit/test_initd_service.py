@@ -134,6 +134,13 @@ def test_switched_off_nothing_is_started_and_no_rule_is_left(router: Router, act
     assert router.calls("procd_add_reload_trigger")
 
 
+def test_a_policy_that_is_called_main_is_not_the_switch_of_the_service(router: Router) -> None:
+    (router.config / "dmsfw").write_text("config egress 'main'\n\toption enabled '0'\n")
+    router.initd("start")
+    assert wait(router.running)
+    assert router.calls("dmsfw clean") == []
+
+
 def test_switched_off_while_it_runs_a_reload_leaves_it_to_the_daemon(router: Router) -> None:
     pid = router.start()
     router.set_enabled("0")

@@ -14,6 +14,11 @@ config_load() {
 	LOADED=${UCI_CONFIG_DIR:-/etc/config}/$1
 }
 
+# config_get VARIABLE SECTION TYPE: what the section is; of the original's options none but this.
+config_get() {
+	eval "$1=$(awk -v section="'$2'" '$1 == "config" && $3 == section { print $2 }' "$LOADED" | tail -n 1)"
+}
+
 # config_get_bool VARIABLE SECTION OPTION DEFAULT
 config_get_bool() {
 	local value
