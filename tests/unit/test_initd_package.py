@@ -47,6 +47,55 @@ def test_without_host_or_package_nothing_is_done(arguments: tuple[str, ...]) -> 
     assert "make " in done.stderr
 
 
+PACKAGE_MK = """
+export SHOWN = $({name})
+define BuildPackage
+show: ; @printenv SHOWN
+endef
+"""
+
+
+def recipe(folder: Path, name: str) -> str:
+    """Return what OpenWrt's make gets for a definition in the feed recipe; its own files are empty here."""
+    (folder / "rules.mk").touch()
+    (folder / "package.mk").write_text(PACKAGE_MK.format(name=name))
+    places = [f"{place}={folder}" for place in ("TOPDIR", "INCLUDE_DIR", "PKG_BUILD_DIR", "DL_DIR")]
+    command = ["make", "-s", "-C", INITD / "package", *places, "show"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "upgrade", "whole"),
+    [("postinst", "0", True), ("prerm", "0", True), ("prerm", "1", False), ("postrm", "0", True)],
+)
+def test_the_scripts_of_the_feed_recipe_leave_it_whole_but_in_an_upgrade(
+    tmp_path: Path, name: str, upgrade: str, *, whole: bool
+) -> None:
+    """OpenWrt's own part of prerm stops the service afterwards, which needs a whole dmsfw to remove the rules."""
+    home = tmp_path / "dmsfw"
+    home.mkdir()
+    (home / "whole").touch()
+    (home / "bytecode").symlink_to("/bin/true")
+    script = recipe(tmp_path, f"Package/dmsfw/{name}").replace("/usr/lib/dmsfw", str(home))
+    script = script.replace("/var/run/dmsfw", str(tmp_path / "run"))
+    done = subprocess.run(
+        [paths.program("busybox"), "ash", "-c", script],
+        env={"PATH": "/usr/bin:/bin", "PKG_UPGRADE": upgrade}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (home / "whole").exists() is whole
+
+
+@pytest.mark.parametrize("name", ["postinst", "postrm"])
+def test_the_feed_recipe_has_rpcd_look_for_its_plugin_as_the_package_does(tmp_path: Path, name: str) -> None:
+    assert "/etc/init.d/rpcd reload" in (INITD / "package/control" / name).read_text()
+    assert "/etc/init.d/rpcd reload" in recipe(tmp_path, f"Package/dmsfw/{name}")
+
+
+def test_the_feed_recipe_builds_anew_over_what_a_broken_build_left(tmp_path: Path) -> None:
+    assert f"rm -rf {tmp_path}/root\n" in recipe(tmp_path, "Build/Compile")
+
+
 def test_every_file_of_the_repository_that_lands_is_in_the_table_of_places() -> None:
     layout = (INITD / "package/builder/layout.py").read_text()
     for path in (INITD / "files").iterdir():
