@@ -281,6 +281,18 @@ def test_an_interrupted_upgrade_leaves_the_rules_and_starts_nothing(opkg: Opkg, 
     assert router.initd("running", check=False).returncode != 0
 
 
+def test_removing_what_an_interrupted_upgrade_left_says_how_the_rules_go(opkg: Opkg, archive: Archive) -> None:
+    """Nothing is there that could remove them, and the script whose name was said is removed next."""
+    router = install(opkg, archive)
+    opkg.install(archive, interrupted_at=f"{HOME}/python/structlog/__init__.py")
+    done = opkg.remove()
+    assert "rules of dmsfw may be left: " in done.stderr
+    assert done.stderr.endswith("or /etc/init.d/firewall restart\n")
+    assert not router.path("/etc/init.d/dmsfw").exists()
+    router.sh("fw3 restart")
+    assert ours(router) == []
+
+
 def test_a_flash_too_full_for_bytecode_keeps_none_and_works(opkg: Opkg, archive: Archive) -> None:
     router = opkg.router
     room = sum(-(-member.size // 4096) for member in archive.files.values()) * 4096 + 256 * 1024

@@ -55,7 +55,8 @@ def test_stop_says_so_when_rules_may_be_left(router: Router) -> None:
     router.start()
     (router.state / "stubborn").touch()
     done = router.initd("stop")
-    assert "rules of dmsfw may be left: run /etc/init.d/dmsfw clean" in done.stderr
+    said = "rules of dmsfw may be left: run /etc/init.d/dmsfw clean, or /etc/init.d/firewall restart"
+    assert said in done.stderr
     assert [line for line in router.calls("logger") if "-p daemon.err rules of dmsfw may be left" in line]
 
 
