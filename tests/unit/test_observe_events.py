@@ -63,6 +63,22 @@ def test_the_bell_tells_what_is_but_a_hint(fake: FakeDocker, bell: Bell) -> None
     assert bell.hints == [False, True, False]
 
 
+def test_an_event_that_is_cut_is_but_a_hint_until_it_is_whole(fake: FakeDocker, bell: Bell) -> None:
+    """As in a storm: what waits is more than http.client's buffer of 8 KB holds."""
+    until(lambda: fake.streams)
+    event = b'{"Action":"connect","Actor":"%s"}\n' % (b"0" * 300)
+    fake.streams[0].wfile.write((b"%x\r\n%s\r\n" % (len(event), event)) * 200)
+    until(lambda: bell.rings >= 201)
+    assert all(bell.hints[1:])
+
+
+def test_half_a_chunk_rings_as_soon_as_the_stream_breaks_in_it(fake: FakeDocker, bell: Bell) -> None:
+    until(lambda: fake.streams)
+    fake.streams[0].wfile.write(b'ff\r\n{"Action":"create"')
+    fake.end_all_streams()
+    until(lambda: bell.rings >= 3)
+
+
 @pytest.mark.parametrize("garbage", [b"{", b"\x00\xff\n", b"not json", b'{"Type":' * 4000, b"[" * 200_000])
 def test_garbage_rings_like_an_event_and_the_stream_stays(fake: FakeDocker, bell: Bell, garbage: bytes) -> None:
     until(lambda: fake.streams)

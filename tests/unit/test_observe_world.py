@@ -128,6 +128,12 @@ def test_an_event_is_a_reading_and_a_wake(rig: Rig, fake: FakeDocker) -> None:
     assert rig.woken == ["docker"]
 
 
+def test_an_event_of_a_network_wakes_though_it_reads_the_same(rig: Rig, fake: FakeDocker) -> None:
+    rig.settled()
+    fake.event(b'{"Type":"network","Action":"create"}\n')
+    until(lambda: rig.woken == ["docker"])
+
+
 def test_a_burst_of_events_is_not_a_reading_each(rig: Rig, fake: FakeDocker) -> None:
     rig.settled()
     before = fake.count("/networks")
@@ -296,6 +302,16 @@ def test_detours_are_looked_for_only_when_somebody_asks(
     until(lambda: rig.woken == ["containers"])
     assert world.detours() == seen
     del fake
+
+
+def test_a_container_that_joins_a_network_has_detours_looked_for_without_a_pass(
+    rig: Rig, fake: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject.DetourReader, "read", lambda _: (Detour("c", "mail", "web"),))
+    world = rig.settled()
+    world._detours._rhythm = subject.Quiet(quiet_s=0.0, spacing_s=0.0)
+    fake.event(b'{"Type":"network","Action":"connect"}\n')
+    until(lambda: rig.woken == ["containers"])
 
 
 def test_detours_that_cannot_be_read_wake_and_fail_nobody(
