@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dmsfw import daemon as subject
-from dmsfw.decide.pace import BURST, CEILING_S, Pace
+from dmsfw.decide.pace import BURST, CEILING_S, LONG_S, RATE, SLOW_RATE, Pace
 from dmsfw.decide.quarrel import FEW, SPACING_S
 from dmsfw.enforce.lock import XtablesLock
 from dmsfw.enforce.render import TableKey
@@ -739,8 +739,11 @@ def test_the_use_of_the_lock_earns_a_pass_when_a_table_was_touched(rig: Rig) -> 
     assert rig.status().passes == before + 1
 
 
-def test_a_table_that_waits_for_another_costs_no_pass_at_each_use_of_the_lock(rig: Rig) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_table_that_waits_for_another_costs_no_pass_at_each_use_of_the_lock(rig: Rig, *, is_there: bool) -> None:
     """A router without kmod-ipt-nat6: what filter would accept waits for the table nat, for as long as it takes."""
+    if is_there:
+        rig.firewall.insert(TableKey(6, "nat"), "OUTPUT", 0, foreign_entry("-A OUTPUT -j ACCEPT"))
     rig.world.networks = (replace(MAIL, subnets=(*MAIL.subnets, ip_network("fd00:18::/64"))),)
     rig.firewall.before_read = failing_read_of(TableKey(6, "nat"))
     rig.started()
@@ -750,6 +753,26 @@ def test_a_table_that_waits_for_another_costs_no_pass_at_each_use_of_the_lock(ri
     for _ in range(BURST):
         rig.turn("xtables")
     assert rig.status().passes == before
+
+
+def test_a_retry_is_not_forgotten_over_a_use_of_the_lock(rig: Rig) -> None:
+    rig.firewall.before_commit = failing_read_of(FILTER)
+    rig.started()
+    rig.turn("xtables")
+    rig.firewall.before_commit = lambda _: None
+    assert rig.turns_until(rig.served) <= BACKOFF_CEILING_S
+
+
+def test_a_lock_that_is_used_all_the_time_is_looked_after_no_more_often_than_passes_are_made(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    rig.started()
+    monkeypatch.setattr(rig.daemon.enforcer, "touched", lambda: looks.append(rig.clock.now))
+    for _ in range(6000):
+        rig.turn("xtables")
+        rig.clock.now += 0.01
+    assert len(looks) == pytest.approx(BURST + RATE * LONG_S + SLOW_RATE * (60 - LONG_S), rel=0.1)
 
 
 def test_what_was_refused_is_tried_again_when_somebody_wrote_to_that_table(rig: Rig) -> None:
