@@ -29,10 +29,10 @@ def test_a_table_is_there_when_the_kernel_lists_it(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_list_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(_: Path) -> str:
+    def forbidden(*_: object) -> int:
         raise PermissionError
 
-    monkeypatch.setattr(Path, "read_text", forbidden)
+    monkeypatch.setattr(sockopt.os, "open", forbidden)
     with pytest.raises(TableRefused, match=r"not permitted .* run dmsfw as root"):
         sockopt.exists(FILTER)
 
