@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -19,7 +20,7 @@ from dmsfw.daemon import Daemon
 from dmsfw.enforce import Iptables
 from dmsfw.enforce.lock import default_path
 from dmsfw.enforce.nftables import obstacles
-from dmsfw.errors import EnforceError, UsageError
+from dmsfw.errors import EnforceError, SettingsError, UsageError
 from dmsfw.model import Settings, Snapshot
 from dmsfw.observe.world import World
 from dmsfw.reconciler import Outcome, preview, reconcile
@@ -81,13 +82,21 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def clean(arguments: argparse.Namespace) -> int:
-    """Remove every rule and chain of ours. What is configured does not matter."""
+    """Remove every rule and chain of ours, and the metrics. Nothing else that is configured matters."""
     _require_root()
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, arguments.wait):
         removed = Iptables.of_this_host(slow=_tell_slow_lock).converge(())
+        _remove_metrics(arguments.config)
     print(f"{len(removed.changes)} rules and chains removed" if removed else "nothing to remove")
     return 0
+
+
+def _remove_metrics(config: Path) -> None:
+    """Nobody writes them any more: an old file would go on telling that all is well."""
+    with suppress(SettingsError, OSError):
+        if metrics_file := load(config).settings.metrics_file:
+            Path(metrics_file).unlink()
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,18 @@ def test_clean_leaves_the_tables_exactly_as_they_were_before_the_start(lab: Lab,
     assert (again.returncode, again.stdout) == (0, "nothing to remove\n")
 
 
+def test_clean_leaves_no_metrics_that_say_all_is_well(lab: Lab, dmsfw: Dmsfw) -> None:
+    """A restart keeps them: the next daemon writes them anew."""
+    create(lab, "dms-network")
+    metrics = "/run/dmsfw-metrics.prom"
+    dmsfw.start(opens("dms-*", main=[f"option metrics_file '{metrics}'"]))
+    dmsfw.wait_for("in sync")
+    dmsfw.running.stop()
+    assert lab.path(metrics).exists()
+    assert lab.dmsfw("clean").returncode == 0
+    assert not lab.path(metrics).exists()
+
+
 def test_clean_needs_neither_docker_nor_a_configuration(lab: Lab, dmsfw: Dmsfw) -> None:
     lab.compose("up", "-d")
     dmsfw.start()

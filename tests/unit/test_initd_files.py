@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,22 @@ def test_the_plugin_answers_with_the_status_file_of_a_running_daemon(router: Rou
     with (run_dir / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert answer(router, run_dir) == json.loads(text)
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(50, "in sync"), (600, "degraded")])
+def test_the_file_of_a_daemon_that_hangs_is_not_believed(
+    router: Router, run_dir: Path, age_s: float, state: str
+) -> None:
+    """As `dmsfw status` takes it."""
+    now = time.time()
+    seen = status.Status(version="1", pid=7, state="in sync", written_at=now - age_s)
+    (run_dir / commands.STATUS_NAME).write_text(status.to_json(seen))
+    os.utime(run_dir / commands.STATUS_NAME, (now - age_s, now - age_s))
+    with (run_dir / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = answer(router, run_dir)
+    assert found["state"] == state == status.as_seen(seen, running=True, now_s=now).state
+    assert age_s < 60 or re.match(r"its last pass was 60\d s ago: see `logread -e dmsfw`$", found["reasons"][0])
 
 
 def test_the_file_of_a_dead_daemon_is_not_believed(router: Router, run_dir: Path) -> None:
