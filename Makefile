@@ -51,6 +51,15 @@ ipk:  ## dist/dmsfw_VERSION_all.ipk, the package for OpenWrt and iStoreOS
 install-openwrt:  ## copy the package to HOST=root@192.168.1.1 and install it there; shows first what it does
 	@init.d/package/install "$(HOST)" "$$(ls dist/dmsfw_*_all.ipk 2>/dev/null | sort -V | tail -n 1)"
 
+.PHONY: rulesets
+
+COUNT ?= 100000
+
+rulesets:  ## explain's model against the kernel on COUNT=100000 generated rulesets: some 100 a second
+	@tests/lab/bootstrap
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec tests/contract/run .venv/py$$version/bin/python \
+		-m tests.contract.trace_long --rulesets $(COUNT) --seed $(SEED)
+
 .PHONY: bench
 
 bench:  ## all figures of docs/performance.md, measured anew; ARGS="--quick events" for a part

@@ -1,7 +1,7 @@
 """The command line: arguments become one command, errors become one line that says what to do.
 
 Exit codes: 0 done (status: in sync); 1 it failed, or status is anything else that runs; 2 plan would change something;
-3 status: not running; 64 the command line is wrong.
+3 status: not running; 64 the command line is wrong. Questions (explain): 0 yes, 1 no, 2 not known.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from dmsfw import __version__, commands
+from dmsfw import __version__, question_options
 from dmsfw.config import option_table
 from dmsfw.errors import DmsfwError
 from dmsfw.report.text import clean
@@ -35,6 +36,8 @@ EPILOG = (
     "64 wrong usage"
 )
 
+Command = Callable[[argparse.Namespace], int]
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose exit code for wrong usage is 64."""
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _code(argv)
         sys.stdout.flush()
     except DmsfwError as error:
-        return _failed(str(error))
+        return _failed(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader has gone, as `head` does: what it wanted it has.
         _drop_output()
@@ -76,10 +79,10 @@ def _code(argv: Sequence[str] | None) -> int:
     return code
 
 
-def _failed(message: str) -> int:
+def _failed(message: str, code: int = EXIT_FAILED) -> int:
     for line in message.splitlines():
         print(f"dmsfw: {line}", file=sys.stderr)
-    return EXIT_FAILED
+    return code
 
 
 def _drop_output() -> None:
@@ -108,23 +111,39 @@ def _parser() -> Parser:
     parser.add_argument("--config", type=Path, default=Path("/etc/config/dmsfw"), metavar="FILE", help="%(default)s")
     parser.add_argument("--run-dir", type=Path, default=Path("/var/run/dmsfw"), metavar="DIR", help="%(default)s")
     children = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(children, "run", commands.run, "the daemon, in the foreground")
-    _with_wait(_add(children, "apply", commands.apply, "one pass, then exit"))
-    _with_json(_add(children, "plan", commands.plan, "what a pass would change; 0 nothing, 2 something"))
-    _with_json(_add(children, "status", commands.status, "how things stand"))
-    _with_wait(_add(children, "clean", commands.clean, "remove every rule and chain of dmsfw"))
-    check = _add(children, "check", commands.check, "the configuration, its problems and what to think of")
+    _add(children, "run", _later("commands", "run"), "the daemon, in the foreground")
+    _with_wait(_add(children, "apply", _later("commands", "apply"), "one pass, then exit"))
+    _with_json(_add(children, "plan", _later("commands", "plan"), "what a pass would change; 0 nothing, 2 something"))
+    _with_json(_add(children, "status", _later("commands", "status"), "how things stand"))
+    _with_wait(_add(children, "clean", _later("commands", "clean"), "remove every rule and chain of dmsfw"))
+    check = _add(children, "check", _later("commands", "check"), "the configuration, its problems and what to think of")
     check.formatter_class = argparse.RawDescriptionHelpFormatter
     check.epilog = option_table()
+    _add_questions(children)
     return parser
 
 
-def _add(
-    children: argparse._SubParsersAction[Parser],
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    summary: str,
-) -> Parser:
+def _add_questions(children: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that ask, and change nothing."""
+    summary = "which rule stops this packet? changes nothing"
+    explain = _add(children, "explain", _later("questions", "explain"), summary)
+    explain.formatter_class = argparse.RawDescriptionHelpFormatter
+    explain.epilog = question_options.EXPLAIN_EPILOG
+    question_options.for_explain(explain)
+    _with_json(explain)
+
+
+def _later(module: str, name: str) -> Command:
+    """A command that is loaded when it runs: the daemon has nothing of the others in memory, nor waits for it."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        code: int = getattr(import_module(f"dmsfw.{module}"), name)(arguments)
+        return code
+
+    return run
+
+
+def _add(children: argparse._SubParsersAction[Parser], name: str, command: Command, summary: str) -> Parser:
     child = children.add_parser(name, help=summary, description=summary, epilog=EPILOG)
     child.set_defaults(command=command)
     return child

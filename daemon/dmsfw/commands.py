@@ -24,7 +24,7 @@ from dmsfw.errors import EnforceError, SettingsError, UsageError
 from dmsfw.model import Settings, Snapshot
 from dmsfw.observe.world import World
 from dmsfw.reconciler import Outcome, preview, reconcile
-from dmsfw.report import files, log, table
+from dmsfw.report import files, log, table, text
 from dmsfw.report import plan as planned
 from dmsfw.report import status as statuses
 from dmsfw.wake import Wake
@@ -117,7 +117,7 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(statuses.to_json(seen), end="")
     else:
-        colour = sys.stdout.isatty() and log.colour_wanted()
+        colour = sys.stdout.isatty() and text.colour_wanted()
         width = shutil.get_terminal_size(FALLBACK_COLUMNS).columns
         print(table.render(seen, colour=colour, width=width), end="")
     return statuses.exit_code(seen)
@@ -170,7 +170,7 @@ def _tell_slow_lock(_: float) -> None:
 
 
 def _print_plan(outcome: Outcome) -> None:
-    colour = sys.stdout.isatty() and log.colour_wanted()
+    colour = sys.stdout.isatty() and text.colour_wanted()
     for line in planned.plan_lines(outcome.plan, colour):
         print(line)
 

@@ -10,6 +10,8 @@ DmsfwError
 |   +-- TableRefused  the kernel refuses: back off, log as an error
 +-- Busy              another dmsfw holds this network namespace
 +-- UsageError        the command cannot be carried out here; the message says what to do
+    +-- WrongUsage    its words make no command
+    +-- Unanswered    a question cannot be answered here
 """
 
 from __future__ import annotations
@@ -18,7 +20,12 @@ from collections.abc import Sequence
 
 
 class DmsfwError(Exception):
-    """Anything that dmsfw itself raises. `str()` of it is one line, or a list of problems, fit to be shown."""
+    """Anything that dmsfw itself raises. `str()` of it is one line, or a list of problems, fit to be shown.
+
+    `exit_code` is that of a command that ends by it.
+    """
+
+    exit_code = 1
 
 
 class SettingsError(DmsfwError):
@@ -75,3 +82,15 @@ class Busy(DmsfwError):
 
 class UsageError(DmsfwError):
     """The command cannot be carried out here; the message says what to do about it."""
+
+
+class WrongUsage(UsageError):
+    """The words of the command line do not make a command (EX_USAGE of sysexits.h)."""
+
+    exit_code = 64
+
+
+class Unanswered(UsageError):
+    """A question cannot be answered here. Its commands say by 1 that something does not work: this is not that."""
+
+    exit_code = 2

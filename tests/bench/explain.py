@@ -69,6 +69,7 @@ on a router. Nothing is stamped by dmsfw itself.
   time.
 - *Idle*: nanoseconds of all threads (schedstat), ended children included; wake-ups are voluntary context
   switches.
+- *explain*: from the fork of the interpreter to its end, for a packet that meets none of the foreign rules.
 """
 
 

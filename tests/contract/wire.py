@@ -79,9 +79,13 @@ FROM_PORTS = count(40001)
 def packet(source: str, destination: str, proto: str, ports: tuple[int, int], payload: bytes) -> bytes:
     """An IP packet to a port; for TCP and SCTP, the one that opens a connection."""
     number = PROTOCOLS[proto]
+    return sealed(source, destination, number, _body(number, *ports, payload))
+
+
+def sealed(source: str, destination: str, number: int, body: bytes) -> bytes:
+    """An IP packet around the body of a protocol, with the checksums that it needs."""
     version = ip_address(source).version
     ends = ip_address(source).packed + ip_address(destination).packed
-    body = _body(number, *ports, payload)
     pseudo = struct.pack("!II", len(body), number) if version == 6 else struct.pack("!HH", number, len(body))
     if number in _CHECKSUM_AT:
         at = _CHECKSUM_AT[number]

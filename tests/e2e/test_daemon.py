@@ -34,7 +34,14 @@ fcntl.flock(file, fcntl.LOCK_EX)
 print("held", flush=True)
 time.sleep(999)
 """
-AS_NOBODY = "import os, sys; from dmsfw.cli import main; os.setgid(65534); os.setuid(65534); sys.exit(main())"
+AS_NOBODY = """
+import os, sys
+import dmsfw.commands
+from dmsfw.cli import main
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(main())
+"""
 """Imports first: the clone may lie in a folder that only root may read, such as root's own."""
 UNABLE = ["setpriv", "--bounding-set=-net_admin,-net_raw"]
 ANY = opens("storm-*")

@@ -25,7 +25,7 @@ from dmsfw.report.status import NetworkStatus, SourceStatus, Status, to_json
 from tests.unit.daemon_support import BROKEN, GOOD, SMTPS, Firewall
 
 NOBODY = 65534
-COMMANDS = ("run", "apply", "plan", "status", "clean", "check")
+COMMANDS = ("run", "apply", "plan", "status", "clean", "check", "explain")
 HERE = Path(__file__).parents[2]
 
 IN_SYNC = Status(
@@ -38,6 +38,7 @@ IN_SYNC = Status(
 
 AS_NOBODY = f"""
 import os, sys
+import dmsfw.commands, dmsfw.questions  # loaded when they are needed; a clone may be root's alone
 from dmsfw.cli import main
 os.setgroups([])
 os.setgid({NOBODY})
@@ -156,6 +157,22 @@ def test_the_process_exits_with_the_commands_code(tmp_path: Path) -> None:
     script = f"import runpy, sys; sys.argv[0] = 'dmsfw'; sys.path.insert(0, {str(HERE / 'daemon')!r}); "
     done = ran("--run-dir", tmp_path, "status", script=script + "runpy.run_module('dmsfw', run_name='__main__')")
     assert (done.returncode, done.stderr) == (3, "")
+
+
+WHAT_THE_DAEMON_LOADS = """
+import sys
+from dmsfw import cli, commands
+commands.run = lambda _: 0
+cli.main(["run"])
+print(*(name for name in sys.modules if name.startswith("dmsfw.")), sep="\\n")
+"""
+
+
+def test_the_daemon_has_nothing_of_the_commands_that_answer_or_write_in_memory() -> None:
+    loaded = ran(script=WHAT_THE_DAEMON_LOADS).stdout.splitlines()
+    assert "dmsfw.daemon" in loaded
+    parts = ("trace", "questions")
+    assert [name for name in loaded if name.split(".")[1] in parts] == []
 
 
 # Errors.

@@ -25,6 +25,7 @@ import structlog
 
 from dmsfw.report import lines
 from dmsfw.report.syslog import SEVERITY, Syslog
+from dmsfw.report.text import colour_wanted
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
@@ -129,11 +130,6 @@ def set_level(level: Level) -> None:
     """Change the level at run time, for every logger that is held anywhere. Nothing before `configure`."""
     if _writer is not None:
         _writer.level = level
-
-
-def colour_wanted() -> bool:
-    """Tell whether the environment lets a terminal be coloured (no-color.org; TERM=dumb)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def is_socket(path: str) -> bool:

@@ -5,6 +5,7 @@ Docker accepts a network called `evil\n\e[31m...`; whoever may create networks w
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -48,6 +49,11 @@ def display_width(text: str) -> int:
 def pad(text: str, width: int) -> str:
     """Fill clean `text` with spaces up to `width` columns; one that is wider stays as it is."""
     return text + " " * max(0, width - display_width(text))
+
+
+def colour_wanted() -> bool:
+    """Tell whether the environment lets a terminal be coloured (no-color.org; TERM=dumb)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _written(text: object) -> str:

@@ -12,6 +12,7 @@ from tests.bench.measures import (
     lock,
     memory,
     passes,
+    questions,
     recreations,
     rivals,
     start,
@@ -30,4 +31,5 @@ MEASURES: dict[str, Callable[[Stage], Iterator[Row]]] = {
     "healing": healing.measure,
     "memory": memory.measure,
     "idle": idle.measure,
+    "questions": questions.measure,
 }

@@ -1,0 +1,48 @@
+"""Chains of nftables' own on the hooks that a routed packet passes: a packet must pass them as well.
+
+Those of iptables-nft are no such chains: its rules are listed by iptables-nft-save.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from dmsfw.trace.host import BaseChain
+from dmsfw.trace.packet import Family
+from dmsfw.trace.shell import Shell
+
+SEES = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
+HOOKS = frozenset({"prerouting", "input", "forward", "postrouting"})
+TABLES_OF_IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
+
+
+def base_chains(shell: Shell, family: Family) -> tuple[BaseChain, ...]:
+    """Those that may decide: all that drop by policy, and all that have a rule. None where there is no nft."""
+    return tuple(chain for chain in _listed(shell, family) if chain.policy == "drop" or _has_rules(shell, chain))
+
+
+def _listed(shell: Shell, family: Family) -> Iterator[BaseChain]:
+    for entry in _entries(shell, "list", "chains"):
+        chain = entry.get("chain")
+        if not isinstance(chain, dict) or chain.get("hook") not in HOOKS or chain.get("family") not in SEES[family]:
+            continue
+        owner, table, name, hook = (str(chain.get(part)) for part in ("family", "table", "name", "hook"))
+        of_iptables = owner != "inet" and table in TABLES_OF_IPTABLES and name == hook.upper()
+        if not of_iptables:
+            yield BaseChain(f"{owner} {table}", name, hook, str(chain.get("policy", "accept")))
+
+
+def _has_rules(shell: Shell, chain: BaseChain) -> bool:
+    """Whether it has; a chain that cannot be listed counts as one that has."""
+    entries = _entries(shell, "list", "chain", *chain.owner.split(), chain.name)
+    return not entries or any("rule" in entry for entry in entries)
+
+
+def _entries(shell: Shell, *question: str) -> list[dict[str, object]]:
+    said = shell.run("nft", "-j", *question)
+    try:
+        entries = json.loads(said.out)["nftables"] if said.code == 0 else []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -1,0 +1,56 @@
+"""The routing decision, as `ip route get` tells it: in plain text, which every `ip` prints, busybox's too."""
+
+from __future__ import annotations
+
+from dmsfw.trace.host import Route
+from dmsfw.trace.packet import Packet
+from dmsfw.trace.shell import Said, Shell
+
+LOCAL = frozenset({"local", "broadcast", "anycast", "multicast"})
+NOWHERE = frozenset({"unreachable", "blackhole", "prohibit", "throw"})
+TAKES_PORTS = frozenset({"tcp", "udp"})
+KERNEL_SAYS = "RTNETLINK answers: "
+
+
+def ask(shell: Shell, packet: Packet) -> Route:
+    """Ask for the packet's way. An old `ip` that does not know of ports is asked without them."""
+    command = ["ip", f"-{packet.family}", "route", "get", str(packet.dst), "from", str(packet.src)]
+    command += ["iif", packet.in_device] + (["mark", f"0x{packet.mark:x}"] if packet.mark else [])
+    ports = _ports(packet)
+    said = shell.run(*command, *ports)
+    if ports and said.code not in {0, None} and KERNEL_SAYS not in said.err:
+        said = shell.run(*command)
+    return read(said)
+
+
+def _ports(packet: Packet) -> list[str]:
+    if packet.proto not in TAKES_PORTS:
+        return []
+    ports = [("sport", packet.sport), ("dport", packet.dport)]
+    return ["ipproto", packet.proto, *(word for name, port in ports if port for word in (name, str(port)))]
+
+
+def read(said: Said) -> Route:
+    """What `ip route get` says of a way, or that there is none (the kernel's words), or that it cannot be asked."""
+    line = " ".join(said.out.split())
+    words = line.split()
+    if said.code == 0 and words:
+        if words[0] in NOWHERE:
+            return Route("none", text=line)
+        if words[0] in LOCAL:
+            return Route("local", text=line)
+        if device := _behind(words, "dev"):
+            return Route("forward", device, _gateway(words), line)
+    if KERNEL_SAYS in said.err:
+        return Route("none", text=said.complaint.removeprefix(KERNEL_SAYS))
+    return Route("unknown", text=said.complaint or "ip route get gives no answer")
+
+
+def _behind(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1] if name in words[:-1] else ""
+
+
+def _gateway(words: list[str]) -> str:
+    """`via 192.0.2.1`, or `via inet6 fe80::1`."""
+    gateway = _behind(words, "via")
+    return _behind(words, gateway) if gateway in {"inet", "inet6"} else gateway

@@ -1,0 +1,109 @@
+"""The routing decision for all that a packet may have become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dmsfw.trace.branches import WHOLE, Ended, Live, Share
+from dmsfw.trace.host import Host, Route
+from dmsfw.trace.packet import Packet
+from dmsfw.trace.result import Step, Verdict
+
+ASKED_FOR = "as was asked for"
+
+
+class Routing:
+    """Sends packets on by `out` where that was asked for, else as the host routes them. `note` is told every step."""
+
+    def __init__(self, host: Host, out: str, note: Callable[[Step], None]) -> None:
+        self._host = host
+        self._out = out
+        self._note = note
+        self.notes: list[str] = []
+
+    def decide(self, live: Live) -> tuple[Live, Live, list[Ended]]:
+        """What the host itself takes, what goes on (each with its out-device), and what goes nowhere."""
+        local: Live = {}
+        onward: Live = {}
+        ended: list[Ended] = []
+        for packet, share in live.items():
+            route = self._route(packet)
+            doubt = self._doubt(packet, route)
+            step = self._step(route, doubt, share)
+            left = share / 2 if doubt else share
+            if doubt:
+                ended.append(Ended(Verdict.UNCERTAIN, (step,), packet, left))
+            if route.kind == "local":
+                local[packet] = left
+            elif route.kind == "forward":
+                onward[replace(packet, out_device=route.device)] = left
+            else:
+                verdict = Verdict.UNREACHABLE if route.kind == "none" else Verdict.UNCERTAIN
+                ended.append(Ended(verdict, (step,), packet, left))
+        return local, onward, ended
+
+    def _route(self, packet: Packet) -> Route:
+        if packet.to_host:
+            return Route("local", text="it was turned to this host")
+        found = self._host.route(packet)
+        if self._out:
+            self._compare(found)
+            return Route("forward", self._out, text=ASKED_FOR)
+        if self._host.forwards(packet.family, packet.in_device) is False and found.kind in {"none", "forward"}:
+            return Route("none", text=f"forwarding is off for what comes in by {packet.in_device}")
+        if self._stays_in_bridge(packet, found):
+            return Route("bridged", found.device)
+        return found
+
+    def _compare(self, found: Route) -> None:
+        if found.kind == "forward" and found.device != self._out:
+            self.notes.append(f"the host would send it out by {found.device}, not by {self._out}")
+        if found.kind == "local":
+            self.notes.append(f"the host would take it for itself, and not send it out by {self._out}")
+        if found.kind == "none":
+            self.notes.append(f"the host has no way for it: {found.text}")
+
+    def _stays_in_bridge(self, packet: Packet, route: Route) -> bool:
+        """A DNAT that leads back into the bridge: where rules see bridged packets, the bridge sends it on by itself.
+
+        From br_nf_pre_routing_finish (net/bridge/br_netfilter_hooks.c). What comes by no port of a bridge is routed.
+        """
+        back = route.kind == "forward" and route.device == packet.in_device and packet.physdev != ""
+        return (
+            back
+            and "DNAT" in (packet.connection.nat or ())
+            and self._host.sees_bridge_ports(packet.family) is not False
+        )
+
+    def _doubt(self, packet: Packet, route: Route) -> str:
+        """What is not known of a packet, and might send it elsewhere."""
+        if packet.to_host or self._out or route.kind in {"bridged", "unknown"}:
+            return ""
+        by_mark = "mark" in packet.unknown and self._host.routes_by_mark(packet.family) is not False
+        doubtful = [name for name in ("dst", "mark") if name in packet.unknown and (name != "mark" or by_mark)]
+        return f"its {' and '.join(doubtful)} is not known here" if doubtful else ""
+
+    def _step(self, route: Route, doubt: str, share: Share) -> Step:
+        step = Step(
+            hook="routing",
+            place=None,
+            rule=route.text,
+            comment="",
+            packets=0,
+            does=_does(route),
+            sure=share == WHOLE and route.kind not in {"unknown", "bridged"} and not doubt,
+            why="whether the bridge passes it is not known" if route.kind == "bridged" else doubt,
+        )
+        self._note(step)
+        return step
+
+
+def _does(route: Route) -> str:
+    if route.kind == "local":
+        return "takes it for this host"
+    if route.kind == "forward":
+        return f"sends it out by {route.device}" + (f" to {route.gateway}" if route.gateway else "")
+    if route.kind == "bridged":
+        return f"leaves it to the bridge {route.device}"
+    return "has no way for it" if route.kind == "none" else "cannot be asked for its way"

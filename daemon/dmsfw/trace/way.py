@@ -1,0 +1,192 @@
+"""The whole way of a packet, in the order in which the kernel asks:
+
+    PREROUTING   raw, (connection tracking), mangle, nat
+    the routing decision, after marks and DNAT
+    INPUT        mangle, filter, security, nat       for the host itself
+    FORWARD      mangle, filter, security            for others, then
+    POSTROUTING  mangle, nat
+
+nat is asked by the first packet of a connection only; every other one is translated as that was. iptables-nft has its
+table security behind nat. A kernel that tracks no connections, since no rule needs it, asks no nat table either: that
+one then met rules without a translation makes no difference to where the packet goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
+from dmsfw.trace.ends import ends
+from dmsfw.trace.host import BaseChain, Host
+from dmsfw.trace.packet import Connection, Packet
+from dmsfw.trace.result import Step, Verdict, Way
+from dmsfw.trace.routing import Routing
+from dmsfw.trace.ruleset import Ruleset, Table
+from dmsfw.trace.scene import Scene
+from dmsfw.trace.tracked import asks_nat, carried_over, is_cut_off, is_tracked
+from dmsfw.trace.walk import TooMuch, Walk
+
+HOOKS = {
+    "PREROUTING": ("raw", "mangle", "nat"),
+    "INPUT": ("mangle", "filter", "security", "nat", "late security"),
+    "FORWARD": ("mangle", "filter", "security", "late security"),
+    "POSTROUTING": ("mangle", "nat"),
+}
+"""Tables of each hook by priority (linux/netfilter_ipv4.h); see Ruleset.security."""
+
+SEES_IN_DEVICE = (5, 7)
+"""Kernels before this one tell POSTROUTING no in-device (28f8bfd1ac94)."""
+
+
+def trace(packet: Packet, host: Host) -> Way:
+    """The way of a packet that arrives on a device. Never raises for what the host says."""
+    return _Journey(packet, host).way()
+
+
+class _Journey:
+    """One packet's way. The possibilities that are left move from hook to hook; those that end are kept."""
+
+    def __init__(self, packet: Packet, host: Host) -> None:
+        self._packet = packet
+        self._state = packet.ctstate
+        self._connection = _connection(packet)
+        self._host = host
+        self._rulesets = host.rulesets(packet.family)
+        self._steps: list[Step] = []
+        self._ended: list[Ended] = []
+        self._accepted: tuple[Step, ...] = ()
+        self._notes: list[str] = []
+
+    def way(self) -> Way:
+        routing = Routing(self._host, self._packet.out_device, self._steps.append)
+        try:
+            self._go(routing)
+        except TooMuch as error:
+            self._doubt(str(error))
+        self._doubt_what_is_not_seen()
+        assumed = [f"{step.place or step.hook}: {step.why}" for step in self._steps if step.why]
+        notes = dict.fromkeys((*self._notes, *routing.notes, *assumed))
+        return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes))
+
+    def _go(self, routing: Routing) -> None:
+        live = self._hook("PREROUTING", {replace(self._packet, out_device=""): WHOLE})
+        local, onward, ended = routing.decide(live)
+        self._ended += ended
+        for packet, share in self._hook("INPUT", local).items():
+            self._pass(packet, share)
+        live = self._hook("FORWARD", onward)
+        if self._host.kernel() < SEES_IN_DEVICE:
+            live = {replace(packet, in_device=""): share for packet, share in live.items()}
+        for packet, share in self._hook("POSTROUTING", live).items():
+            self._pass(packet, share)
+
+    def _pass(self, packet: Packet, share: Share) -> None:
+        self._ended.append(Ended(Verdict.PASSES, self._accepted, packet, share))
+
+    def _hook(self, hook: str, live: Live) -> Live:
+        for table in HOOKS[hook]:
+            if table == "nat":
+                live = self._nat(hook, live)
+            elif table == "raw":
+                live = self._tracked(self._plain(hook, table, {_not_tracked(one): live[one] for one in live}))
+            else:
+                live = self._plain(hook, table, live)
+        return live
+
+    def _tracked(self, live: Live) -> Live:
+        """Behind raw, connection tracking sees every packet that is not to be kept from it."""
+        found: Live = {}
+        for packet, share in live.items():
+            belongs = packet.ctstate != "UNTRACKED"
+            add(found, replace(packet, ctstate=self._state, connection=self._connection) if belongs else packet, share)
+        return found
+
+    def _plain(self, hook: str, table: str, live: Live) -> Live:
+        of_security = table.endswith("security")
+        for ruleset in self._rulesets:
+            if not of_security or ruleset.security == table:
+                live = self._walk(ruleset, "security" if of_security else table, hook, live)
+        return live
+
+    def _nat(self, hook: str, live: Live) -> Live:
+        done: Live = {}
+        first: Live = {}
+        for packet, share in live.items():
+            if asks_nat(packet, hook):
+                first[packet] = share
+            elif is_tracked(packet) and is_cut_off(packet, hook):
+                self._cut_off(packet, share)
+            else:
+                changed = carried_over(packet, hook, self._steps.append) if is_tracked(packet) else packet
+                add(done, changed, share)
+        for ruleset in self._rulesets:
+            asking = {packet: share for packet, share in first.items() if asks_nat(packet, hook)}
+            first = {packet: share for packet, share in first.items() if packet not in asking}
+            for packet, share in self._walk(ruleset, "nat", hook, asking).items():
+                add(first, packet, share)
+        for packet, share in first.items():
+            add(done, packet, share)
+        return done
+
+    def _cut_off(self, packet: Packet, share: Share) -> None:
+        does = f"drops it: its connection was masqueraded for {packet.connection.masqueraded}"
+        step = Step("POSTROUTING", None, "connection tracking", "", 0, does, sure=share == WHOLE)
+        self._steps.append(step)
+        self._ended.append(Ended(Verdict.DROPPED, (step,), packet, share))
+
+    def _walk(self, ruleset: Ruleset, table: str, hook: str, live: Live) -> Live:
+        """Through one table; what it stops is kept, the rest goes on. Raises: TooMuch."""
+        if not live or table not in ruleset.tables:
+            return live
+        left: Live = {}
+        scene = Scene(self._host, hook, table)
+        for ended in Walk(_table(ruleset, table), ruleset.variant, scene, self._steps.append).run(live):
+            if ended.verdict is Verdict.PASSES:
+                add(left, ended.packet, ended.share)
+                if table == "filter" and not self._accepted:
+                    self._accepted = ended.trail
+            else:
+                self._ended.append(ended)
+        return left
+
+    def _doubt_what_is_not_seen(self) -> None:
+        """A listing that is not whole, and nftables' own chains, may decide otherwise."""
+        for ruleset in self._rulesets:
+            if ruleset.fault:
+                self._doubt(ruleset.fault)
+        passing = {hook for ended in self._ended if ended.verdict is Verdict.PASSES for hook in _hooks(ended.packet)}
+        chains = [chain for chain in self._host.base_chains(self._packet.family) if chain.hook in passing]
+        if chains:
+            dropping = sorted(chains, key=lambda chain: chain.policy != "drop")
+            asked = list(map(_asked, dropping))
+            self._doubt(f"nftables may stop it: {asked[0]}", f"nftables is asked as well: {', '.join(asked)}")
+
+    def _doubt(self, why: str, note: str = "") -> None:
+        self._notes.append(note or why)
+        step = Step("", None, why, "", 0, "may end it", sure=False)
+        self._ended.append(Ended(Verdict.UNCERTAIN, (step,), self._packet, NOTHING))
+
+
+def _asked(chain: BaseChain) -> str:
+    drops = "drops what it does not accept" if chain.policy == "drop" else "has rules of its own"
+    return f"its chain {chain.owner} {chain.name} {drops}"
+
+
+def _hooks(packet: Packet) -> tuple[str, ...]:
+    return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
+
+
+def _table(ruleset: Ruleset, name: str) -> Table:
+    return ruleset.tables[name]
+
+
+def _not_tracked(packet: Packet) -> Packet:
+    """To raw, no packet belongs to a connection yet: what asks for its state is told INVALID."""
+    return packet if packet.ctstate == "UNTRACKED" else replace(packet, ctstate="INVALID")
+
+
+def _connection(packet: Packet) -> Connection:
+    """A first packet's connection begins with it."""
+    connection = packet.connection
+    begins = packet.ctstate == "NEW" and connection.original is None
+    return replace(connection, proto=packet.proto, original=packet.ends) if begins else connection
