@@ -131,6 +131,12 @@ def _add_questions(children: argparse._SubParsersAction[Parser]) -> None:
     explain.epilog = question_options.EXPLAIN_EPILOG
     question_options.for_explain(explain)
     _with_json(explain)
+    summary = "why a container cannot connect, and what would help"
+    doctor = _add(children, "doctor", _later("diagnosis", "doctor"), summary, question_options.DOCTOR_EXAMPLES)
+    question_options.for_doctor(doctor)
+    _with_json(doctor)
+    summary = "names, one a line, to choose from: running containers, or networks"
+    question_options.for_list(_add(children, "list", _later("diagnosis", "list_names"), summary))
 
 
 def _later(module: str, name: str) -> Command:
@@ -143,8 +149,16 @@ def _later(module: str, name: str) -> Command:
     return run
 
 
-def _add(children: argparse._SubParsersAction[Parser], name: str, command: Command, summary: str) -> Parser:
-    child = children.add_parser(name, help=summary, description=summary, epilog=EPILOG)
+def _add(
+    children: argparse._SubParsersAction[Parser],
+    name: str,
+    command: Command,
+    summary: str,
+    examples: str = "",
+) -> Parser:
+    child = children.add_parser(name, help=summary, description=summary, epilog=examples + EPILOG)
+    if examples:
+        child.formatter_class = argparse.RawDescriptionHelpFormatter
     child.set_defaults(command=command)
     return child
 

@@ -10,8 +10,10 @@ DmsfwError
 |   +-- TableRefused  the kernel refuses: back off, log as an error
 +-- Busy              another dmsfw holds this network namespace
 +-- UsageError        the command cannot be carried out here; the message says what to do
-    +-- WrongUsage    its words make no command
-    +-- Unanswered    a question cannot be answered here
+|   +-- WrongUsage    its words make no command
+|   +-- Unanswered    a question cannot be answered here
+|       +-- CannotTell    whom it is about is not there, or may not be looked at
++-- Refused           a change of the configuration that is not made, and why; nothing has been written
 """
 
 from __future__ import annotations
@@ -84,6 +86,10 @@ class UsageError(DmsfwError):
     """The command cannot be carried out here; the message says what to do about it."""
 
 
+class Refused(DmsfwError):
+    """A change of the configuration that is not made, and why. Nothing has been written."""
+
+
 class WrongUsage(UsageError):
     """The words of the command line do not make a command (EX_USAGE of sysexits.h)."""
 
@@ -94,3 +100,7 @@ class Unanswered(UsageError):
     """A question cannot be answered here. Its commands say by 1 that something does not work: this is not that."""
 
     exit_code = 2
+
+
+class CannotTell(Unanswered):
+    """Whom a question is about is not there, or may not be looked at; the message says what to do."""

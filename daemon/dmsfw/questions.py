@@ -25,11 +25,27 @@ Value = TypeVar("Value")
 
 def explain(arguments: argparse.Namespace) -> int:
     """Which rules a packet meets, and which of them decides. 0 it passes, 1 it does not, 2 that is not known."""
+    if arguments.all_networks or arguments.container is not None:
+        return _of_docker(arguments)
     packet = packet_of(arguments)
     _require_root()
     for device in filter(None, (packet.in_device, packet.out_device)):
         _require_device(device)
     return show(trace(packet, ThisHost()), as_json=arguments.json)
+
+
+def _of_docker(arguments: argparse.Namespace) -> int:
+    """The two forms that are about Docker's containers and networks. Raises: WrongUsage for a mixture."""
+    given = [option for name, option in NEEDED.items() if getattr(arguments, name)]
+    if given or (arguments.all_networks and arguments.container is not None):
+        raise WrongUsage("explain is asked by CONTAINER HOST:PORT, by a packet, or by --all-networks: one of them")
+    from dmsfw import diagnosis  # noqa: PLC0415 - Docker's library takes its time, which a packet need not wait for
+
+    if arguments.all_networks:
+        return diagnosis.explain_networks(arguments)
+    if arguments.target is None:
+        raise WrongUsage("explain CONTAINER needs a HOST:PORT too")
+    return diagnosis.explain_container(arguments)
 
 
 def show(way: Way, *, as_json: bool) -> int:

@@ -29,6 +29,20 @@ COMMENT = re.compile(r' -m comment --comment "dmsfw:[^"]*"')
 STATUS_FILE = "/run/dmsfw/status.json"
 
 
+@contextlib.contextmanager
+def with_uci(lab: Lab) -> Iterator[None]:
+    """Give the router `uci` for as long as the block lasts; it is uci.py, and Debian has none."""
+    uci = lab.folder / "bin" / "uci"
+    stays = uci.exists()
+    uci.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{UCI}" "$@"\n')
+    uci.chmod(0o755)
+    try:
+        yield
+    finally:
+        if not stays:
+            uci.unlink(missing_ok=True)
+
+
 def config(*options: str, main: Sequence[str] = (), section: str = "smtps") -> str:
     """Write a configuration with one policy: lines such as `list network 'x'`."""
     lines = ["config dmsfw 'main'", *(f"\t{line}" for line in main)]
@@ -112,10 +126,8 @@ class Dmsfw:
 
     def paste(self, *commands: str) -> None:
         """Paste lines into a root shell of the router, where `uci` is uci.py."""
-        uci = self.lab.folder / "bin" / "uci"
-        uci.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{UCI}" "$@"\n')
-        uci.chmod(0o755)
-        self.lab.sh("\n".join(commands))
+        with with_uci(self.lab):
+            self.lab.sh("\n".join(commands))
 
     def another_pass(self) -> None:
         """Have everything read anew and wait for a pass that began after that."""

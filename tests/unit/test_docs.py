@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "daemon" / "dmsfw"
 LANGUAGES = ("troubleshooting.md", "troubleshooting.zh-CN.md")
 READMES = ("README.md", "README.zh-CN.md")
+DOCTORS = ("docs/doctor.md", "docs/doctor.zh-CN.md")
+TWINS = (READMES, DOCTORS, tuple(f"docs/{name}" for name in LANGUAGES))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 LOGGERS = {"log", "logger"}
@@ -42,7 +44,7 @@ SAID_BY = {
     "cli.py": ("main",),
     "commands.py": ("_seen_status", "_tell_slow_lock"),
     "config/files.py": ("read",),
-    "config/load.py": ("_sections",),
+    "config/load.py": ("text_of",),
     "decide/grants.py": ("obstacle",),
     "enforce/build.py": ("_fault",),
     "enforce/nftables.py": ("obstacles",),
@@ -63,6 +65,7 @@ RAISED = {
     "TableRefused": 0,
     "Busy": 0,
     "UsageError": 0,
+    "Refused": 0,
     "Unanswered": 0,
     "UnreadableStatus": 0,
 }
@@ -276,7 +279,9 @@ def outline(path: Path) -> list[int]:
     return [len(hashes) for hashes in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
 
 
-@pytest.mark.parametrize("pair", [READMES, tuple(f"docs/{name}" for name in LANGUAGES)], ids=lambda pair: pair[0])
+@pytest.mark.parametrize(
+    "pair", [READMES, DOCTORS, tuple(f"docs/{name}" for name in LANGUAGES)], ids=lambda pair: pair[0]
+)
 def test_both_languages_have_the_same_headings(pair: tuple[str, str]) -> None:
     english, chinese = (outline(ROOT / name) for name in pair)
     assert english == chinese
@@ -286,11 +291,11 @@ def code_blocks(text: str) -> list[str]:
     return re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_both_readmes_show_the_same_commands_and_output() -> None:
+@pytest.mark.parametrize("pair", [READMES, DOCTORS], ids=lambda pair: pair[0])
+def test_both_languages_show_the_same_commands_and_output(pair: tuple[str, str]) -> None:
     """A comment and a <placeholder> may be translated; what is typed and what comes out may not."""
     english, chinese = (
-        [re.sub(r"#.*|<[^>]*>", "", block) for block in code_blocks((ROOT / name).read_text("utf-8"))]
-        for name in READMES
+        [re.sub(r"#.*|<[^>]*>", "", block) for block in code_blocks((ROOT / name).read_text("utf-8"))] for name in pair
     )
     assert english == chinese
 

@@ -85,6 +85,7 @@ def test_protocols_without_ports_need_none(capsys: pytest.CaptureFixture[str], w
     assert capsys.readouterr().out.splitlines()[0] == first
 
 
+FORMS = "CONTAINER HOST:PORT, by a packet, or by --all-networks: one of them"
 BAD: list[tuple[str, str]] = [
     ("", "explain needs --in, --src, --dst: which packet is it? see dmsfw explain --help"),
     ("--in br-a --dst 192.0.2.25", "explain needs --src: which packet is it? see dmsfw explain --help"),
@@ -122,7 +123,9 @@ BAD: list[tuple[str, str]] = [
         "destination '2001:db8::25' is not allowed: an IPv4 address, as the source is",
     ),
     ("--in br/a --src 10.1.0.2 --dst 192.0.2.25 --dport 5", "device 'br/a' is not allowed: "),
-    ("mail smtp.163.com:465", "unrecognized arguments: mail smtp.163.com:465"),
+    ("mail", "explain CONTAINER needs a HOST:PORT too"),
+    ("mail smtp.163.com:465 --in br-a", f"explain is asked by {FORMS}"),
+    ("--all-networks mail", f"explain is asked by {FORMS}"),
 ]
 
 

@@ -37,11 +37,16 @@ class Fault(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command, its keyword in full: 12, `option`, ('proto', 'tcp')."""
+    """One command, its keyword in full: 12, `option`, ('proto', 'tcp').
+
+    In the text it goes from `start` up to `end`, from its keyword to its last word, without a comment or `;` behind it.
+    """
 
     line: int
     keyword: str
     words: tuple[str, ...]
+    start: int
+    end: int
 
 
 def commands(text: str) -> Iterator[Command | Fault]:
@@ -54,26 +59,30 @@ def commands(text: str) -> Iterator[Command | Fault]:
         keyword = "" if cursor.char() == "#" else cursor.take(_KEYWORD)
         keyword = _FULL.get(keyword, keyword)
         try:
-            words = _words(cursor, start, keyword)
+            words, end = _words(cursor, start, keyword)
         except Unreadable as fault:
             runaways += 1
             yield Fault(line, keyword, str(fault))
             cursor.at = line_end(text, start)
         else:
             if keyword:
-                yield Command(line, keyword, words)
+                yield Command(line, keyword, words, start, end)
         cursor.end = len(text)
 
 
-def _words(cursor: Cursor, start: int, keyword: str) -> tuple[str, ...]:
-    """Read the rest of the command that began at `start`; keyword "": a comment. Raises: Unreadable."""
+def _words(cursor: Cursor, start: int, keyword: str) -> tuple[tuple[str, ...], int]:
+    """Read the rest of the command that began at `start`, and where it ends; keyword "": a comment.
+
+    Raises: Unreadable.
+    """
     words = cursor.words()
+    end = cursor.at
     cursor.finish()
     if "\0" in cursor.text[start : cursor.at]:
         raise Unreadable("a NUL byte: the file is damaged, or is no text")
     if keyword:
         _check(keyword, words)
-    return words
+    return words, end
 
 
 def _check(keyword: str, words: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dmsfw.config import beside, egress, files, options, values
@@ -35,8 +36,8 @@ def load(path: Path, last_zone: Zone = NO_ZONE) -> Loaded:
     Raises: SettingsError with every problem: each one line that names section, option, value and what is allowed.
     """
     problems = Problems()
-    sections = _sections(path, problems)
-    settings = _settings(sections, beside.wan_zone(path.parent, problems, last_zone), problems)
+    settings = _settings(_sections(text_of(path), problems), problems)
+    settings = replace(settings, wan_zone=beside.wan_zone(path.parent, problems, last_zone))
     beside.warn_of_strangers(settings, beside.interfaces(path.parent, problems), problems)
     if problems.errors:
         # With the warnings: a misspelt option is one, and often the cause of the error that another is missing.
@@ -45,15 +46,29 @@ def load(path: Path, last_zone: Zone = NO_ZONE) -> Loaded:
     return Loaded(settings, told(problems.warnings))
 
 
-def _sections(path: Path, problems: Problems) -> list[Section]:
-    """Return our sections of known types; note faults of the syntax and unknown types. Raises: SettingsError."""
+def text_of(path: Path) -> str:
+    """Return what stands in the configuration file. Raises: SettingsError, with what to do."""
     try:
-        file = parse(files.read(path))
+        return files.read(path)
     except FileNotFoundError:
         reason = "does not exist: install the package's file there, or name another by --config"
         raise SettingsError([f"{whole(path)} {reason}"]) from None
     except files.Unusable as unusable:
         raise SettingsError([f"{whole(path)} {unusable}"]) from None
+
+
+def settings_of(text: str) -> Settings:
+    """Return the settings that a text alone gives, nothing beside it. Pure. Raises: SettingsError."""
+    problems = Problems()
+    settings = _settings(_sections(text, problems), problems)
+    if problems.errors:
+        raise SettingsError(told(problems.errors))
+    return settings
+
+
+def _sections(text: str, problems: Problems) -> list[Section]:
+    """Return our sections of known types; note faults of the syntax and unknown types."""
+    file = parse(text)
     problems.errors += file.faults
     problems.warnings += file.repeats
     return [section for section in file.sections if section.type and _is_known(section, problems)]
@@ -68,7 +83,7 @@ def _is_known(section: Section, problems: Problems) -> bool:
     return False
 
 
-def _settings(sections: list[Section], wan_zone: Zone, problems: Problems) -> Settings:
+def _settings(sections: list[Section], problems: Problems) -> Settings:
     readers = [SectionReader(section, problems) for section in sections]
     for reader in readers:
         reader.warn_of_unknown()
@@ -83,7 +98,6 @@ def _settings(sections: list[Section], wan_zone: Zone, problems: Problems) -> Se
         resync_s=main.one("resync_interval", values.seconds, default=DEFAULT.resync_s),
         metrics_file=main.one("metrics_file", values.metrics_file, default=DEFAULT.metrics_file),
         policies=tuple(egress.policy(reader) for reader in readers if reader.section.type == "egress"),
-        wan_zone=wan_zone,
     )
 
 

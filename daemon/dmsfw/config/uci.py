@@ -41,7 +41,8 @@ class Option:
 class Section:
     """A section. `name` is its own or `@type[N]`. `broken`: a line in it could not be read, so options may be missing.
 
-    `type` is empty where even the `config` line could not be read.
+    `type` is empty where even the `config` line could not be read. `commands` are its own, as they stand in the text:
+    each `config` line that opens it, and its options.
     """
 
     type: str
@@ -49,6 +50,7 @@ class Section:
     line: int
     options: dict[str, Option] = field(default_factory=dict)
     broken: bool = False
+    commands: list[Command] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{short(self.type)} {shown(self.name)}" if self.type else ""
@@ -69,7 +71,7 @@ def parse(text: str) -> File:
         if isinstance(command, Fault):
             reader.fault(command.line, command.keyword, command.reason)
         elif command.keyword == "config":
-            reader.open(command.line, *command.words)
+            reader.open(command, *command.words)
         elif command.keyword != "package":
             reader.add(command)
     return File(tuple(reader.sections), tuple(reader.faults), tuple(reader.repeats))
@@ -101,19 +103,21 @@ class _Reader:
         where = str(self.current or "")
         self.faults.append(f"line {line}, {where}: {reason}" if where else f"line {line}: {reason}")
 
-    def open(self, line: int, kind: str, name: str = "") -> None:
+    def open(self, command: Command, kind: str, name: str = "") -> None:
         """Begin a section, or go on with the one of that name."""
-        earlier = self.named.get(name)
+        earlier, line = self.named.get(name), command.line
         if earlier is None:
-            self._begin(line, kind, name)
+            self._begin(command, kind, name)
         elif earlier.type == kind:
             self.current = earlier
+            earlier.commands.append(command)
             self.repeats.append(f"line {line}: {earlier} is there twice and is read as one section")
         else:
             self.fault(line, "config", f"{kind} {shown(name)} has the name of {earlier}, line {earlier.line}")
 
-    def _begin(self, line: int, kind: str, name: str) -> None:
-        self.current = Section(kind, name or f"@{kind}[{self.counts[kind]}]", line)
+    def _begin(self, command: Command, kind: str, name: str) -> None:
+        name_shown = name or f"@{kind}[{self.counts[kind]}]"
+        self.current = Section(kind, name_shown, command.line, commands=[command])
         self.sections.append(self.current)
         self.counts[kind] += 1
         if name:
@@ -124,6 +128,7 @@ class _Reader:
         if self.current is None:
             self.faults.append(f"line {command.line}: {command.keyword} {shown(command.words[0])} before any section")
             return
+        self.current.commands.append(command)
         name, value, is_list = command.words[0], "".join(command.words[1:]), command.keyword == "list"
         earlier = self.current.options.get(name)
         if earlier is None or earlier.is_empty:

@@ -43,12 +43,14 @@ class Cursor:
         return self.at < self.end
 
     def words(self) -> tuple[str, ...]:
-        """Read the words up to the end of the command. Raises: Unreadable."""
-        words = []
+        """Read the words up to the end of the command, and stay behind the last one. Raises: Unreadable."""
+        words, end = [], self.at
         self.take(_BLANK)
         while self.char() not in COMMAND_END:
             words.append(self._word())
+            end = self.at
             self.take(_BLANK)
+        self.at = end
         return tuple(words)
 
     def _word(self) -> str:
@@ -87,6 +89,7 @@ class Cursor:
 
     def finish(self) -> None:
         """Go behind the `;` or the comment that ends a command."""
+        self.take(_BLANK)
         if self.char() == ";":
             self.at += 1
         elif self.char() == "#":

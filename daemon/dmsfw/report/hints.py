@@ -32,7 +32,7 @@ def commands_to_select(settings: Settings, network: Network, idle: Sequence[str]
     """
     if not 0 < len(network.name) <= MAX_NAME or not is_clean(network.name) or network.name != network.name.strip():
         return ()
-    value = _quoted(_GLOB.sub(r"[\1]", network.name))  # the option takes shell globs: only this very name is meant
+    value = quoted(_GLOB.sub(r"[\1]", network.name))  # the option takes shell globs: only this very name is meant
     policy = _policy_to_extend(settings.active, idle)
     if policy is None:
         return _commands_for_a_new_policy(_free_name({policy.name for policy in settings.policies}), value)
@@ -68,7 +68,7 @@ def _commands_for_a_new_policy(section: str, network: str) -> tuple[str, ...]:
 
 
 def _uplink_option(device: str, by_device: dict[str, str]) -> str:
-    return f"uplink='{by_device[device]}'" if device in by_device else f"uplink_device={_quoted(device)}"
+    return f"uplink='{by_device[device]}'" if device in by_device else f"uplink_device={quoted(device)}"
 
 
 def _policy_to_extend(active: Sequence[Policy], idle: Sequence[str]) -> Policy | None:
@@ -80,7 +80,7 @@ def _free_name(taken: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Quote for the shell always, also where it is not needed: a reader sees where the value ends."""
     quoted = shlex.quote(text)
     return quoted if quoted.startswith(("'", '"')) else f"'{quoted}'"

@@ -37,6 +37,7 @@ PLACES = (
     Place("files/dmsfw.launcher", "usr/bin/dmsfw", 0o755),
     Place("files/dmsfw.rpcd", "usr/libexec/rpcd/dmsfw", 0o755),
     Place("files/dmsfw.acl.json", "usr/share/rpcd/acl.d/dmsfw.json"),
+    Place("files/dmsfw.completion", "usr/share/bash-completion/completions/dmsfw"),
     Place("files/bytecode", f"{HOME}/bytecode", 0o755),
     Place("files/start.py", f"{HOME}/start.py"),
 )

@@ -1,0 +1,239 @@
+"""The investigation, step by step as the field case's owner did it by hand, each told when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Final
+
+from dmsfw.doctor import dns, inside, kernel, leaving, names, policies, tell
+from dmsfw.doctor.attempts import at_once, attempt
+from dmsfw.doctor.containers import NO_BRIDGE, Container, Networks, find, networks
+from dmsfw.doctor.findings import Findings, Question, Trial
+from dmsfw.doctor.inside import Tick
+from dmsfw.doctor.policies import Configured
+from dmsfw.doctor.probe import Probe
+from dmsfw.doctor.screen import Screen
+from dmsfw.doctor.target import Address, Target
+from dmsfw.doctor.ways import Ways, first_packet, ways
+from dmsfw.enforce.nftables import obstacles
+from dmsfw.errors import CannotTell, DmsfwError
+from dmsfw.model import Network, Snapshot
+from dmsfw.observe.docker import DockerReader
+from dmsfw.report.text import clean
+from dmsfw.trace import Host
+
+MOST: Final = 2
+"""Addresses of each family that are tried: a name may have dozens."""
+
+SPARE_S: Final = 2.0
+TRIES: Final = 4
+"""Time limits that one attempt may take one after the other (probe_tcp)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is asked, and how patiently. `families`: IP versions that are tried."""
+
+    meant: str
+    target: Target
+    timeout_s: float = 5.0
+    families: tuple[int, ...] = (4, 6)
+
+
+class Examination:
+    """One investigation: finds out, tells, remembers."""
+
+    def __init__(self, inquiry: Inquiry, docker: DockerReader, config: Configured, host: Host, screen: Screen) -> None:
+        self.inquiry, self.docker, self.config, self.host, self.screen = inquiry, docker, config, host, screen
+        self.networks = Networks()
+        self.snapshot: Snapshot | None = None
+
+    def run(self) -> Findings:
+        """All steps up to the verdict. Raises: CannotTell, ObserveError."""
+        container = find(self.docker, self.inquiry.meant)
+        self.networks = networks(self.docker)
+        self.snapshot = policies.snapshot(self.config.settings)
+        found = Findings(self.inquiry.target, container, remark=self.config.remark)
+        tell.question(self.screen, found)
+        found = self._host(found)
+        if container.mode in NO_BRIDGE:
+            return found
+        found = self._inside(found)
+        tell.meanings(self.screen, found)
+        found = self._network(found)
+        return self._ways(found)
+
+    def followed(self) -> tuple[Trial, ...]:
+        """Only the ways through the tables: nothing is sent but the questions for the name.
+
+        Raises: CannotTell, ObserveError.
+        """
+        container = find(self.docker, self.inquiry.meant)
+        if container.mode in NO_BRIDGE:
+            raise CannotTell(f"container {clean(container.name)} {NO_BRIDGE[container.mode]}: no packet to follow")
+        self.networks = networks(self.docker)
+        self.snapshot = policies.snapshot(self.config.settings)
+        tick = self.screen.waits("the container's names and routes")
+        addresses = self._chosen(self._addresses(container, tick))
+        found = leaving.leaving(container, self.networks, addresses, tick)
+        trials = (self._with_network(Trial(one.destination), one) for one in found)
+        return tuple(self._with_way(trial, self.inquiry.target) for trial in trials)
+
+    def _addresses(self, container: Container, tick: Tick) -> tuple[str, ...]:
+        """The target's addresses to the container, else to the host. Raises: CannotTell."""
+        target, patience = self.inquiry.target, self.inquiry.timeout_s
+        if target.address is not None:
+            return (str(target.address),)
+        there = names.in_the_container(container.pid, target.host, (), patience / 2, tick)
+        addresses = there.addresses or names.on_the_host(target.host, patience, tick).addresses
+        if not addresses:
+            raise CannotTell(f"{target.host} does not resolve, neither in the container nor on the host")
+        return addresses
+
+    # 1 and 2: attempts
+
+    def _host(self, found: Findings) -> Findings:
+        self.screen.title("1. The host")
+        target, patience = found.target, self.inquiry.timeout_s
+        addresses: tuple[str, ...] = (str(target.address),) if target.address else ()
+        if target.address is None:
+            here = names.on_the_host(target.host, patience, self.screen.waits(f"the host resolves {target.host}"))
+            found, addresses = replace(found, here=here), here.addresses
+            tell.here(self.screen, found)
+        trials = tuple(Trial(address) for address in self._chosen(addresses))
+        probes = self._attempts([trial.address for trial in trials], None, "the host")
+        trials = tuple(trial.having(host=probe) for trial, probe in zip(trials, probes, strict=True))
+        found = replace(found, trials=trials)
+        tell.attempts(self.screen, [trial.host for trial in trials])
+        return found
+
+    def _inside(self, found: Findings) -> Findings:
+        self.screen.title("2. The container, from inside its network")
+        if found.target.address is None:
+            found = self._resolved_inside(found)
+        addresses = [trial.address for trial in found.trials]
+        probes = self._attempts(addresses, found.container.pid, "the container")
+        trials = tuple(trial.having(inside=probe) for trial, probe in zip(found.trials, probes, strict=True))
+        tell.attempts(self.screen, [trial.inside for trial in trials])
+        return replace(found, trials=trials)
+
+    def _resolved_inside(self, found: Findings) -> Findings:
+        """Resolve as the container does; what it knows and the host does not is tried on the host too."""
+        container, name = found.container, found.target.host
+        tick = self.screen.waits(f"the container resolves {name}")
+        upstream = names.upstreams(container.pid, container.dns, tick)
+        there = names.in_the_container(container.pid, name, upstream, self.inquiry.timeout_s / 2, tick)
+        known = [str(trial.address) for trial in found.trials]
+        chosen = self._chosen(there.addresses) if there.addresses else tuple(ip_address(one) for one in known)
+        new = [address for address in chosen if str(address) not in known]
+        probes = dict(zip(new, self._attempts(new, None, "the host"), strict=True))
+        old = {trial.address: trial for trial in found.trials}
+        trials = tuple(old.get(address) or Trial(address, host=probes[address]) for address in chosen)
+        found = replace(found, there=there, trials=trials)
+        tell.there(self.screen, found)
+        return found
+
+    def _chosen(self, addresses: Sequence[str]) -> tuple[Address, ...]:
+        """The addresses that are tried: the first ones of each wanted family."""
+        known = [ip_address(text) for text in dict.fromkeys(addresses)]
+        return tuple(
+            address
+            for family in self.inquiry.families
+            for address in [one for one in known if one.version == family][:MOST]
+        )
+
+    def _attempts(self, addresses: Sequence[Address], pid: int | None, who: str) -> tuple[Probe, ...]:
+        """Try all at the same time, from the host or from the container."""
+        if not addresses:
+            return ()
+        target, patience = self.inquiry.target, self.inquiry.timeout_s
+        tick = self.screen.waits(f"{who} connects to {target} (at most {patience:g} s for each step)")
+        texts = [str(address) for address in addresses]
+        answer = inside.do(
+            lambda: at_once([attempt(text, target, patience) for text in texts]),
+            pid=pid,
+            limit_s=TRIES * patience + SPARE_S,
+            tick=tick,
+        )
+        assert isinstance(answer, list)  # noqa: S101 - what at_once returned
+        return tuple(Probe(**probe) for probe in answer)
+
+    # 4: the network
+
+    def _network(self, found: Findings) -> Findings:
+        self.screen.title("4. The container's network")
+        addresses = [trial.address for trial in found.trials]
+        tick = self.screen.waits("the container's routes")
+        leavings = leaving.leaving(found.container, self.networks, addresses, tick)
+        trials = tuple(self._with_network(trial, one) for trial, one in zip(found.trials, leavings, strict=True))
+        found = replace(found, trials=trials)
+        tell.networks(self.screen, found, self.networks)
+        return found
+
+    def _with_network(self, trial: Trial, left: leaving.Leaving) -> Trial:
+        network = left.network
+        if network is None or not network.device:
+            return trial.having(leaving=left)
+        return trial.having(
+            leaving=left,
+            bridge=kernel.bridge(network.device),
+            switches=kernel.switches(trial.address.version, network.device),
+        )
+
+    # 5: the way through the tables
+
+    def _ways(self, found: Findings) -> Findings:
+        self.screen.title("5. The packet's way through the tables")
+        trials = tuple(self._with_way(trial, found.target) for trial in found.trials)
+        found = replace(found, trials=trials, obstacles=obstacles())
+        tell.ways(self.screen, found)
+        if found.there is not None and not found.there.addresses:
+            found = replace(found, questions=self._questions(found))
+            tell.questions(self.screen, found)
+        return found
+
+    def _with_way(self, trial: Trial, target: Target) -> Trial:
+        left = trial.leaving
+        if left is None or left.source is None or left.network is None or not left.network.device:
+            return trial.having(fault=_no_way(left))
+        try:
+            way = ways(first_packet(left.network.device, left.source, target.at(trial.address)), self.host)
+        except DmsfwError as error:
+            return trial.having(fault=str(error))
+        return trial.having(ways=way, policies=self._policies(left.network, trial.address, target, way))
+
+    def _policies(self, network: Network, address: Address, target: Target, way: Ways) -> policies.Policies | None:
+        if self.snapshot is None:
+            return None
+        packet = policies.Asked(target.proto, address, target.port)
+        return policies.look(self.snapshot, network, packet, way.there.device)
+
+    def _questions(self, found: Findings) -> tuple[Question, ...]:
+        """Follow the questions to the name servers that the container asks through the firewall."""
+        asked = found.there.asked if found.there else ()
+        servers = dict.fromkeys(server for one in asked for server, way in one.ways if way != "dockerd")
+        container = found.container
+        tick = self.screen.waits("the container's routes")
+        left = leaving.leaving(container, self.networks, [ip_address(one) for one in servers], tick)
+        return tuple(question for question in map(self._question, left) if question is not None)
+
+    def _question(self, left: leaving.Leaving) -> Question | None:
+        if left.source is None or left.network is None or not left.network.device:
+            return None
+        try:
+            asked = Target(str(left.destination), dns.PORT, "udp", left.destination)
+            way = ways(first_packet(left.network.device, left.source, asked), self.host)
+        except DmsfwError:
+            return None
+        return Question(str(left.destination), way)
+
+
+def _no_way(left: leaving.Leaving | None) -> str:
+    """Why there is no way through this router's tables to follow."""
+    if left is None or left.source is None:
+        return "the container has no route there"
+    if left.network is None:
+        return f"it leaves from {left.source}, which is on no network of Docker's"
+    return f"it leaves by network {clean(left.network.name)} of the driver {clean(left.network.driver)}, by no bridge"

@@ -1,0 +1,110 @@
+"""What was found becomes a sentence, a remedy and an exit code. Pure.
+
+Exit code 0: it connects. 1: it does not, and why is known. 2: it is not known.
+"""
+
+from __future__ import annotations
+
+from dmsfw.doctor import causes, remedies
+from dmsfw.doctor.containers import NO_BRIDGE
+from dmsfw.doctor.findings import Findings, Trial
+from dmsfw.doctor.meanings import SAYS
+from dmsfw.doctor.outcome import CONNECTS, KNOWN, NOT_OURS, UNKNOWN, Verdict, refusal, with_remedy
+from dmsfw.doctor.remedies import Means
+from dmsfw.doctor.resolv import EMBEDDED
+from dmsfw.doctor.target import shown
+from dmsfw.doctor.ways import Passage
+from dmsfw.report.text import clean
+
+
+def judge(found: Findings, means: Means) -> Verdict:
+    """The verdict over everything that was found."""
+    if found.container.mode in NO_BRIDGE:
+        return _without_bridge(found)
+    good = [trial for trial in found.trials if trial.inside is not None and trial.inside.connects]
+    bad = [trial for trial in found.trials if trial.inside is not None and not trial.inside.connects]
+    names = _of_names(found, means)
+    if names is not None:
+        return names
+    if good:
+        return _connects(found, good, bad)
+    if not bad:
+        return Verdict(UNKNOWN, "nothing could be tried: no address of the target is of a family that the host has")
+    verdicts = [causes.of_trial(found, trial, means) for trial in bad]
+    return min(verdicts, key=lambda one: one.exit_code)
+
+
+def _without_bridge(found: Findings) -> Verdict:
+    """The host's own network, or none at all."""
+    who = f"{clean(found.container.name)} {NO_BRIDGE[found.container.mode]}"
+    if found.container.mode == "none":
+        return Verdict(KNOWN, f"{who}: it connects to nothing", advice=("give it a network",))
+    probes = [trial.host for trial in found.trials if trial.host is not None]
+    if any(probe.connects for probe in probes):
+        return Verdict(CONNECTS, f"{who}, and the host connects: no rule for containers is met")
+    said = SAYS[probes[0].outcome] if probes else "its name does not resolve"
+    return Verdict(KNOWN, f"{who}, and the host does not connect ({said}): {NOT_OURS}")
+
+
+def _connects(found: Findings, good: list[Trial], bad: list[Trial]) -> Verdict:
+    sentence = f"{clean(found.container.name)} connects to {found.target.proto} {found.target}"
+    failing = [trial for trial in bad if trial.inside and trial.inside.outcome != "no route"]
+    advice = [
+        f"by {shown(trial.address)} it does not ({SAYS[trial.inside.outcome]}): a program that tries this first waits"
+        for trial in failing
+        if trial.inside
+    ]
+    if any(trial.ways and trial.ways.there.taken for trial in good):
+        taken = next(trial.ways.there.taken for trial in good if trial.ways and trial.ways.there.taken)
+        advice.append(f"a program on the router takes the connection over (rule {taken}): it answers, not the server")
+    return Verdict(CONNECTS, sentence, advice=tuple(advice))
+
+
+def _of_names(found: Findings, means: Means) -> Verdict | None:
+    """A verdict where the name is the fault; None where it is not."""
+    here, there, name = found.here, found.there, clean(found.target.host)
+    if here is None or there is None or there.addresses:
+        return None
+    if not here.addresses:
+        why = "the name is wrong, or the router's own name resolution fails"
+        sentence = f"{name} does not resolve on the host either ({clean(here.failure)}): {why}"
+        return Verdict(KNOWN, sentence)
+    stopped = next((one for one in found.questions if one.ways.there.stopped), None)
+    if stopped is not None:
+        return _of_question(found, stopped.server, stopped.ways.there, means)
+    returned = next((one for one in found.questions if one.ways.back and one.ways.back.stopped), None)
+    if returned is not None and returned.ways.back is not None:
+        said = refusal(returned.ways.back)
+        return Verdict(KNOWN, f"{name} does not resolve in the container: {said} the answers of {returned.server}")
+    if there.failure in {"no such name", "no address"}:
+        who = ", ".join(dict.fromkeys(one.server for one in there.asked))
+        return Verdict(KNOWN, f"{name} does not resolve in the container: {who} says that there is {there.failure}")
+    who = ", ".join(dict.fromkeys(one.server for one in there.asked)) or "none"
+    sentence = f"{name} does not resolve in the container ({there.failure}; name server {who}): why is not known"
+    return Verdict(UNKNOWN, sentence, advice=_advice_of_resolver(found))
+
+
+def _of_question(found: Findings, server: str, passage: Passage, means: Means) -> Verdict:
+    """Questions to a name server meet a rule: on the way out, or (`local`) at the router's own door."""
+    name, where = clean(found.target.host), "the router itself, " if passage.local else ""
+    sentence = f"{name} does not resolve in the container: {refusal(passage)} its questions to {where}{server} (udp 53)"
+    trial = next((one for one in found.trials if one.leaving and one.leaving.network), None)
+    network = trial.leaving.network if trial and trial.leaving else None
+    if passage.local or network is None or trial is None:
+        advice = (
+            "dmsfw opens only what is forwarded: let the firewall accept udp and tcp 53 from the container's bridge"
+        )
+        return Verdict(KNOWN, sentence, advice=(f"{advice}, or have the container ask another name server",))
+    policies = trial.policies
+    if policies and policies.allowing:
+        remedy = remedies.to_add_dns(policies.allowing[0], means)
+    else:
+        remedy = remedies.to_open(network, found.target.proto, found.target.port, means, dns=True)
+    return with_remedy(KNOWN, sentence, remedy)
+
+
+def _advice_of_resolver(found: Findings) -> tuple[str, ...]:
+    asked = found.there.asked if found.there else ()
+    if any(way == "dockerd" for one in asked for _, way in one.ways) and any(one.server == EMBEDDED for one in asked):
+        return ("Docker's resolver asks from the host, and no rule is met: look at logread -e dockerd",)
+    return ()

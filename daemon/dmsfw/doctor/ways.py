@@ -1,0 +1,169 @@
+"""The packet's way through the kernel's tables and the answer's way back, and what of it a verdict needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dmsfw.doctor.target import Address, Target
+from dmsfw.report.text import clean
+from dmsfw.trace import End, Host, Packet, Step, Verdict, Way, reply, trace
+
+RULE_LIMIT: Final = 300
+"""Characters of a rule that are shown."""
+
+TAKEN_OVER: Final = ("REDIRECT", "TPROXY")
+"""Targets that give a packet to a program of the router, a proxy in most cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One way of one packet.
+
+    `rule`: what decides, in words; empty where it is no rule. `line`: the same as iptables-save has it.
+    `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
+    rule that gives it to a program of the router.
+    `local`: it is for the router itself. `sure` False: something was not known.
+    """
+
+    verdict: Verdict
+    rule: str = ""
+    line: str = ""
+    device: str = ""
+    source: str = ""
+    destination: str = ""
+    taken: str = ""
+    local: bool = False
+    translated: bool = False
+    notes: tuple[str, ...] = ()
+    way: Way | None = field(default=None, compare=False)
+
+    @property
+    def stopped(self) -> bool:
+        """It does not pass."""
+        return self.verdict in {Verdict.DROPPED, Verdict.REJECTED, Verdict.UNREACHABLE}
+
+    def as_dict(self) -> dict[str, object]:
+        """For programs."""
+        said = {name: getattr(self, name) for name in ("rule", "line", "device", "source", "destination", "taken")}
+        whole = self.way.as_dict() if self.way else {}
+        return {"verdict": self.verdict.value, **said, "local": self.local, "translated": self.translated, "way": whole}
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """There and back. `back` None: the packet does not get there, or the router itself takes it."""
+
+    there: Passage
+    back: Passage | None = None
+
+    @property
+    def each(self) -> tuple[Way, ...]:
+        """Both ways as they were followed."""
+        return tuple(one.way for one in (self.there, self.back) if one is not None and one.way is not None)
+
+    def as_dict(self) -> dict[str, object]:
+        """For programs."""
+        return {"there": self.there.as_dict(), "back": self.back.as_dict() if self.back else None}
+
+
+def first_packet(bridge: str, source: Address, target: Target) -> Packet:
+    """The first packet of a container to an address, as it comes out of the bridge."""
+    assert target.address is not None  # noqa: S101 - a packet goes to an address
+    return Packet(src=source, dst=target.address, proto=target.proto, in_device=bridge, dport=target.port)
+
+
+def ways(packet: Packet, host: Host) -> Ways:
+    """Follow a first packet, and the answer to it. Raises: what `trace` raises."""
+    way = trace(packet, host)
+    there = passage(way)
+    if there.verdict is not Verdict.PASSES or there.local:
+        return Ways(there)
+    return Ways(there, passage(trace(reply(way), host)))
+
+
+def passage(way: Way) -> Passage:
+    """What of a way a verdict needs."""
+    end = _decisive(way)
+    decides = end.decides if way.verdict is not Verdict.PASSES else None
+    return Passage(
+        verdict=way.verdict,
+        rule=named(end.trail) if decides and decides.place else "",
+        line=clean(decides.rule, RULE_LIMIT) if decides else "",
+        device=end.packet.out_device,
+        source=str(end.packet.src),
+        destination=f"{end.packet.dst}",
+        taken=_first(way, _takes_over),
+        local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
+        translated="SNAT" in (end.packet.connection.nat or ()),
+        notes=tuple(clean(note, RULE_LIMIT) for note in way.notes),
+        way=way,
+    )
+
+
+def _decisive(way: Way) -> End:
+    """Of several ends that it may come to, the first that is none to wish for."""
+    if way.verdict is Verdict.UNCERTAIN:
+        return next((end for end in way.ends if end.verdict is not Verdict.PASSES), way.end)
+    return way.end
+
+
+def named(trail: tuple[Step, ...]) -> str:
+    """Name a rule as its owner finds it: `FORWARD #8 (!fw3 reject)`, with the innermost one where it lies deeper."""
+    placed = [step for step in trail if step.place is not None]
+    if not placed:
+        return ""
+    first, last = placed[0], placed[-1]
+    deeper = f", by {_place(last)}" if len(placed) > 2 else ""  # noqa: PLR2004 - a chain, and the rule that it holds
+    return f"{_place(first)}{_label(first)}{deeper}"
+
+
+def _place(step: Step) -> str:
+    place = step.place
+    assert place is not None  # noqa: S101 - the callers have looked
+    table = "" if place.table == "filter" else f"{place.table} "
+    variant = f" of iptables-{place.variant}" if place.variant else ""
+    number = f"#{place.number}" if place.number else "policy"
+    return f"{table}{clean(place.chain)} {number}{variant}"
+
+
+def _label(step: Step) -> str:
+    said = " ".join(filter(None, (clean(step.comment, 60) if step.comment else "", target_of(step.rule))))
+    return f" ({said})" if said else ""
+
+
+def target_of(rule: str) -> str:
+    """What a rule jumps to, read from the line."""
+    words = rule.split()
+    for option in ("-j", "-g"):
+        if option in words[:-1]:
+            return clean(words[words.index(option) + 1], 40)
+    return ""
+
+
+def _takes_over(step: Step) -> bool:
+    return step.sure and target_of(step.rule) in TAKEN_OVER
+
+
+def _first(way: Way, wanted: Callable[[Step], bool]) -> str:
+    found = next((step for step in way.steps if step.place is not None and wanted(step)), None)
+    return named((found,)) if found else ""
+
+
+def telling(way: Way) -> tuple[Step, ...]:
+    """The steps that matter: not the policies that let everything pass, nor jumps into chains that do nothing."""
+    decisive = [step for end in way.ends for step in end.trail]
+    return tuple(
+        step
+        for step, next_ in zip(way.steps, (*way.steps[1:], None), strict=True)
+        if step in decisive or not (_lets_pass(step) or _leads_nowhere(step, next_))
+    )
+
+
+def _lets_pass(step: Step) -> bool:
+    return step.sure and step.place is not None and step.place.number == 0
+
+
+def _leads_nowhere(step: Step, next_: Step | None) -> bool:
+    return step.place is not None and step.does.startswith("jumps") and (next_ is None or next_.depth <= step.depth)

@@ -1,0 +1,472 @@
+"""From what was found to a sentence, lines to paste and an exit code. The packets' ways are followed for real."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from dmsfw.doctor.containers import Endpoint
+from dmsfw.doctor.findings import Findings, Question, Trial
+from dmsfw.doctor.kernel import Bridge, Switches
+from dmsfw.doctor.leaving import Leaving
+from dmsfw.doctor.meanings import line, meaning
+from dmsfw.doctor.names import Asked, Lookup
+from dmsfw.doctor.policies import Policies
+from dmsfw.doctor.probe import Probe
+from dmsfw.doctor.remedies import Means, to_add_dns, to_open, to_translate
+from dmsfw.doctor.target import Target
+from dmsfw.doctor.verdict import judge
+from dmsfw.doctor.ways import first_packet, ways
+from dmsfw.model import Network, Policy, Settings, Uplinks
+from dmsfw.trace.host import BaseChain
+from tests.unit.doctor_support import (
+    BRIDGE,
+    CONTAINER,
+    ESTABLISHED,
+    FIRST_INPUT,
+    FIRST_NAT,
+    FIRST_ZONE,
+    LAST_FORWARD,
+    NETWORK,
+    OPEN,
+    OTHER,
+    SERVER,
+    SOURCE,
+    UPLINKS,
+    WAN,
+    FakeHost,
+    findings,
+    trial,
+)
+
+MEANS = Means(networks=(NETWORK, OTHER), uplinks=UPLINKS)
+REJECT = "firewall rule FORWARD #6 (!fw3 reject) refuses it"
+SECTION = (
+    "uci set dmsfw.dms=egress",
+    "uci add_list dmsfw.dms.label='com.docker.compose.project=dms-service'",
+    "uci add_list dmsfw.dms.label='com.docker.compose.network=dms-network'",
+    "uci add_list dmsfw.dms.proto='tcp'",
+    "uci add_list dmsfw.dms.dest_port='465'",
+)
+COMMIT = "uci commit dmsfw"
+RELATED = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED"
+UNTRANSLATED = FakeHost(device="eth9", extra={FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -j ACCEPT"})
+SIX = ip_address("2001:db8::5")
+INTERNAL = replace(NETWORK, internal=True)
+MACVLAN = Network("6a" * 32, "flat", "macvlan", "", NETWORK.subnets)
+REDIRECT = {FIRST_NAT: f"-A PREROUTING -i {BRIDGE} -p tcp -m tcp --dport 465 -j REDIRECT --to-ports 7892"}
+FIRST_MANGLE = (
+    '-A FORWARD -o pppoe-wan -p tcp -m tcp --tcp-flags SYN,RST SYN -m comment --comment "!fw3: Zone wan MTU fixing" '
+    "-j TCPMSS --clamp-mss-to-pmtu"
+)
+TPROXY = {
+    FIRST_MANGLE: f"-A PREROUTING -i {BRIDGE} -p tcp -m tcp --dport 465 -j TPROXY --on-port 7892 --on-ip 0.0.0.0 "
+    "--tproxy-mark 0x1/0x1"
+}
+TAKEN = FakeHost(extra={**REDIRECT, FIRST_INPUT: f"-A INPUT -i {BRIDGE} -j ACCEPT"}, local=("172.18.0.1",))
+SHUT = FakeHost(extra={**REDIRECT, FIRST_INPUT: f"-A INPUT -i {BRIDGE} -j DROP"}, local=("172.18.0.1",))
+UNKNOWN_MATCH = FakeHost(extra={LAST_FORWARD: "-A FORWARD -m phase_of_the_moon --full -j ACCEPT"})
+NFT = (BaseChain("inet fw4", "forward", "forward", "drop"),)
+
+
+def silent(*, small: bool) -> Trial:
+    return replace(trial(kernel=FakeHost(extra=OPEN)), inside=Probe(str(SERVER), 465, "silent", small=small))
+
+
+ONE_ADDRESS: dict[str, tuple[Trial, int, str]] = {
+    "refused by a rule, and no policy": (trial(), 1, f"{REJECT}: no policy of dmsfw selects network dms"),
+    "the host fails as well": (
+        trial(host="timeout"),
+        1,
+        (
+            "the host itself cannot connect to 220.197.33.205:465 (no answer): not the router's firewall, but its "
+            "line, the provider or the server"
+        ),
+    ),
+    "a policy of another port": (
+        trial(policies=Policies(("web",), uplinks=(WAN,))),
+        1,
+        f"{REJECT}: policy web of dmsfw selects network dms and does not allow tcp 465",
+    ),
+    "a policy by another device": (
+        trial(policies=Policies(("web",), elsewhere=("eth7",), uplinks=("eth7",))),
+        1,
+        f"{REJECT}: dmsfw allows tcp 465 by eth7, and the route leads by pppoe-wan",
+    ),
+    "a policy whose rules are missing": (
+        trial(policies=Policies(("smtps",), ("smtps",), uplinks=(WAN,), installed=False)),
+        1,
+        f"{REJECT}: policy smtps of dmsfw allows it, and its rules are not in the kernel",
+    ),
+    "a rule in front of ours": (
+        trial(policies=Policies(("smtps",), ("smtps",), uplinks=(WAN,), installed=True)),
+        1,
+        f"{REJECT}: policy smtps of dmsfw allows it, but this rule goes first and is not dmsfw's",
+    ),
+    "policies that are not known": (
+        replace(trial(), policies=None),
+        1,
+        f"{REJECT}: no policy of dmsfw is known to allow tcp 465 for network dms",
+    ),
+    "dropped": (
+        trial("timeout", kernel=FakeHost(extra={FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -j DROP"})),
+        1,
+        "firewall rule FORWARD #3 (DROP) drops it: no policy of dmsfw selects network dms",
+    ),
+    "an internal network": (
+        trial("no route", leaving=Leaving(SERVER, SOURCE, INTERNAL)),
+        1,
+        "network dms is internal: Docker promises that it has no way out",
+    ),
+    "no route in the container": (
+        trial("no route", leaving=Leaving(SERVER)),
+        1,
+        "the container has no route to 220.197.33.205: its networks (dms) give it no way out by IPv4",
+    ),
+    "a rule in the container": (
+        trial("denied"),
+        1,
+        "a rule or a route in the container's own network forbids it: a VPN's in it, say",
+    ),
+    "a VPN in the container": (
+        trial("timeout", leaving=Leaving(SERVER, ip_address("10.9.9.9"))),
+        2,
+        "it leaves from 10.9.9.9, which is on no network of Docker's: a VPN's in it, say",
+    ),
+    "another driver": (
+        trial("timeout", leaving=Leaving(SERVER, SOURCE, MACVLAN)),
+        2,
+        "it leaves by network flat of the driver macvlan: no FORWARD rule of this router decides about its packets",
+    ),
+    "a bridge that is down": (
+        trial("timeout", bridge=Bridge(BRIDGE, exists=True)),
+        1,
+        f"the bridge {BRIDGE} of network dms is down",
+    ),
+    "a bridge that is gone": (
+        trial("timeout", bridge=Bridge(BRIDGE)),
+        1,
+        f"the bridge {BRIDGE} of network dms does not exist",
+    ),
+    "nothing is forwarded": (
+        trial("timeout", switches=Switches(4, forwards=False)),
+        1,
+        "the router forwards nothing that comes in by the container's bridge: net.ipv4.ip_forward is 0",
+    ),
+    "no route on the router": (
+        trial("timeout", kernel=FakeHost(forwarding=False)),
+        1,
+        (
+            "the router has no route for the container's packets to 220.197.33.205: they stop at its routing, "
+            "where its own pass"
+        ),
+    ),
+    "no masquerade": (
+        trial("timeout", kernel=UNTRANSLATED),
+        1,
+        (
+            "the packet passes, and leaves by eth9 with the container's own address 172.18.0.2: no rule translates it "
+            "(masquerading), so no answer comes back"
+        ),
+    ),
+    "no masquerade, but something says no": (
+        trial(kernel=UNTRANSLATED),
+        2,
+        "the container does not connect (refused), and why is not known",
+    ),
+    "the answer is dropped": (
+        trial("timeout", kernel=FakeHost(extra={**OPEN, ESTABLISHED: f"{RELATED} -j DROP"})),
+        1,
+        "the packet passes, and firewall rule FORWARD #2 (DROP) drops the answer on its way back",
+    ),
+    "a black hole": (
+        silent(small=True),
+        1,
+        "small packets pass and large ones do not: an MTU black hole on the container's way",
+    ),
+    "silence in small packets too": (
+        silent(small=False),
+        2,
+        "the container does not connect (connected, then silence), and why is not known",
+    ),
+    "a match that nobody knows": (
+        trial("timeout", kernel=UNKNOWN_MATCH),
+        2,
+        "it may be stopped by firewall rule FORWARD #7 (!fw3 reject): that hangs on what is not known from here",
+    ),
+    "another firewall": (
+        trial("timeout", kernel=FakeHost(extra=OPEN, chains=NFT)),
+        2,
+        "it may be stopped: that hangs on what is not known from here",
+    ),
+    "open, and yet refused": (
+        trial(kernel=FakeHost(extra=OPEN)),
+        2,
+        "the container does not connect (refused), and why is not known",
+    ),
+    "tables that cannot be read": (
+        trial(ways=None, fault="iptables: not there"),
+        2,
+        "the container does not connect (refused), and why is not known: iptables: not there",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_ADDRESS)
+def test_one_address_is_judged_by_the_first_thing_that_stops_it(name: str) -> None:
+    tried, code, sentence = ONE_ADDRESS[name]
+    reached = judge(findings(tried), MEANS)
+    assert (reached.exit_code, reached.sentence) == (code, sentence)
+
+
+def test_a_redirection_into_a_local_port_is_named_with_what_came_of_it() -> None:
+    reached = judge(findings(trial(kernel=TAKEN)), MEANS)
+    assert reached.exit_code == 1
+    assert reached.sentence == (
+        "rule nat PREROUTING #1 (REDIRECT) gives the connection to a program on the router, a proxy (refused there)"
+    )
+    shut = judge(findings(trial(kernel=SHUT)), MEANS)
+    assert shut.sentence == (
+        "firewall rule INPUT #1 (DROP) drops it at the router's own door, to which rule nat PREROUTING #1 (REDIRECT) "
+        "redirected it: dmsfw opens only what is forwarded"
+    )
+    assert shut.lines == ()
+
+
+def test_the_remedy_is_a_whole_section_and_what_makes_it_count() -> None:
+    assert judge(findings(trial()), MEANS).lines == (*SECTION, COMMIT)
+    start = ("/etc/init.d/dmsfw enable", "/etc/init.d/dmsfw start")
+    fresh = replace(MEANS, written=False, start=start)
+    assert judge(findings(trial()), fresh).lines == ("touch /etc/config/dmsfw", *SECTION, COMMIT, *start)
+    off = replace(MEANS, settings=Settings(enabled=False))
+    assert judge(findings(trial()), off).lines == (*SECTION, "uci set dmsfw.main.enabled='1'", COMMIT)
+
+
+def test_without_uci_the_remedy_writes_the_file() -> None:
+    lines = to_open(NETWORK, "udp", 53, replace(MEANS, uci=False, start=("dmsfw apply",)), device="tun0").lines
+    assert lines == (
+        "cat >>/etc/config/dmsfw <<'END'",
+        "",
+        "config egress 'dms'",
+        "\tlist label 'com.docker.compose.project=dms-service'",
+        "\tlist label 'com.docker.compose.network=dms-network'",
+        "\tlist proto 'udp'",
+        "\tlist dest_port '53'",
+        "",
+        "# and in section 'main':",
+        "#\tlist uplink 'wan'",
+        "#\tlist uplink_device 'tun0'",
+        "END",
+        "dmsfw apply",
+    )
+
+
+def test_a_way_out_that_is_no_uplink_is_named_in_the_remedy_as_narrowly_as_can_be() -> None:
+    """By its interface for this policy alone; a device without one, for all, beside the uplinks that there are."""
+    named = to_open(NETWORK, "tcp", 465, MEANS, device="wg0").lines
+    assert named == (*SECTION, "uci add_list dmsfw.dms.uplink='vpn'", COMMIT)
+    unnamed = to_open(NETWORK, "tcp", 465, MEANS, device="tun0").lines
+    kept = ("uci add_list dmsfw.main.uplink='wan'", "uci add_list dmsfw.main.uplink_device='tun0'")
+    assert unnamed == (*SECTION, *kept, COMMIT)
+    own = replace(MEANS, settings=Settings(uplinks=("wan",)))
+    assert to_open(NETWORK, "tcp", 465, own, device="tun0").lines == (*SECTION, kept[1], COMMIT)
+    by_routes = replace(MEANS, uplinks=Uplinks(chosen=(replace(UPLINKS.chosen[0], interface=WAN),)))
+    listed = to_open(NETWORK, "tcp", 465, by_routes, device="tun0").lines
+    assert f"uci add_list dmsfw.main.uplink_device='{WAN}'" in listed
+    assert to_open(NETWORK, "tcp", 465, MEANS, device='x"#').lines == (*SECTION, COMMIT)
+
+
+def test_where_no_lines_would_do_it_is_said_why() -> None:
+    refused = to_open(replace(NETWORK, internal=True), "tcp", 465, MEANS)
+    assert (refused.lines, "internal" in refused.why_not) == ((), True)
+    assert to_add_dns("odd name", MEANS).why_not == "add option dns '1' to egress 'odd name' in /etc/config/dmsfw"
+    assert to_translate("odd name", MEANS).why_not == "set option masq '1' in egress 'odd name' in /etc/config/dmsfw"
+    assert to_add_dns("@egress[0]", MEANS).lines == ("uci set 'dmsfw.@egress[0].dns'='1'", COMMIT)
+
+
+def test_a_policy_without_masquerading_is_given_it() -> None:
+    policies = Policies(("p",), ("p",), untranslated=True, uplinks=("eth9",), installed=True)
+    reached = judge(findings(trial("timeout", kernel=UNTRANSLATED, policies=policies)), MEANS)
+    assert reached.lines == ("uci set dmsfw.p.masq='1'", COMMIT)
+    missing = Policies(("p",), ("p",), uplinks=("eth9",), installed=False)
+    started = replace(MEANS, start=("dmsfw apply",))
+    reached = judge(findings(trial("timeout", kernel=UNTRANSLATED, policies=missing)), started)
+    assert reached.lines == ("dmsfw apply",)
+
+
+def test_it_connects_where_one_address_does_and_the_others_are_said() -> None:
+    other = replace(trial(), address=ip_address("220.197.33.206"))
+    reached = judge(findings(trial("connects"), other), MEANS)
+    assert (reached.exit_code, reached.sentence) == (0, "mail connects to tcp smtp.example.com:465")
+    assert reached.advice == ("by 220.197.33.206 it does not (refused): a program that tries this first waits",)
+    unused = replace(trial("no route"), address=SIX)
+    assert judge(findings(trial("connects"), unused), MEANS).advice == ()
+    taken = judge(
+        findings(trial("connects", kernel=TAKEN)),
+        MEANS,
+    )
+    assert "rule nat PREROUTING #1 (REDIRECT)" in taken.advice[0]
+
+
+@pytest.mark.parametrize("local", [(), (str(SERVER),)])
+def test_tproxy_is_named_wherever_its_mark_leads(local: tuple[str, ...]) -> None:
+    given = trial("timeout", kernel=FakeHost(extra=TPROXY, local=local))
+    rule = "rule mangle PREROUTING #1 (TPROXY)"
+    reached = judge(findings(given), MEANS)
+    assert (reached.exit_code, reached.lines) == (1, ())
+    assert reached.sentence == f"{rule} gives the connection to a program on the router, a proxy (no answer there)"
+    connected = judge(findings(replace(given, inside=Probe(str(SERVER), 465, "connects"))), MEANS)
+    assert (connected.exit_code, rule in connected.advice[0]) == (0, True)
+
+
+def test_of_several_addresses_that_fail_a_known_cause_goes_before_an_unknown_one() -> None:
+    reached = judge(findings(trial(kernel=FakeHost(extra=OPEN)), trial()), MEANS)
+    assert (reached.exit_code, reached.sentence.startswith(REJECT)) == (1, True)
+
+
+def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
+    reached = judge(findings(trial(host="refused")), MEANS)
+    assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)
+
+
+def test_a_policy_for_another_of_its_networks_is_told() -> None:
+    both = replace(CONTAINER, endpoints=(*CONTAINER.endpoints, Endpoint(OTHER.id, "other")))
+    means = replace(MEANS, settings=Settings(policies=(Policy("web", networks=("other",)),)))
+    reached = judge(findings(trial(), container=both), means)
+    assert reached.sentence.endswith(
+        "no policy of dmsfw selects network dms, by which the container leaves (policy web selects network other, by "
+        "which it does not)"
+    )
+
+
+def test_a_datagram_without_an_answer_is_not_known() -> None:
+    target = Target("dns.example.com", 5353, "udp")
+    opened = FakeHost(extra={FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -p udp -j ACCEPT"})
+    reached = judge(findings(trial("timeout", host="timeout", kernel=opened, target=target), target=target), MEANS)
+    assert (reached.exit_code, "many services answer no stranger" in reached.sentence) == (2, True)
+
+
+def test_a_network_of_the_host_and_none_at_all() -> None:
+    def of(mode: str, tried: Trial | None) -> tuple[int, str]:
+        found = findings(*([tried] if tried else []), container=replace(CONTAINER, mode=mode))
+        reached = judge(found, MEANS)
+        return reached.exit_code, reached.sentence
+
+    shares = "mail shares the host's network (network_mode: host), and the host"
+    assert of("host", trial()) == (0, f"{shares} connects: no rule for containers is met")
+    assert of("host", trial(host="refused"))[1].startswith(f"{shares} does not connect (refused): not the router's")
+    assert of("host", None)[0] == 1
+    assert of("none", trial()) == (1, "mail has no network (network_mode: none): it connects to nothing")
+
+
+def test_without_any_address_of_the_wanted_family_nothing_is_known() -> None:
+    assert judge(findings(), MEANS).exit_code == 2
+
+
+# Names
+
+
+def of_names(there: Lookup, here: Lookup | None = None, *questions: Question, **given: object) -> tuple[int, str]:
+    known = Lookup((str(SERVER),), "the host")
+    found: Findings = findings(trial(), there=there, here=here or known, questions=questions, **given)
+    reached = judge(found, MEANS)
+    return reached.exit_code, reached.sentence
+
+
+def asking(server: str, host: FakeHost) -> Question:
+    target = Target(server, 53, "udp", ip_address(server))
+    return Question(server, ways(first_packet(BRIDGE, SOURCE, target), host))
+
+
+OUTSIDE = Lookup(asked=(Asked("127.0.0.11", (("203.0.113.53", "outside"),), "timeout"),), failure="timeout")
+
+
+def test_a_name_that_is_unknown_everywhere_is_not_the_firewalls_fault() -> None:
+    code, sentence = of_names(Lookup(failure="no such name"), Lookup(failure="Name or service not known"))
+    assert (code, sentence) == (
+        1,
+        (
+            "smtp.example.com does not resolve on the host either (Name or service not known): the name is wrong, or "
+            "the router's own name resolution fails"
+        ),
+    )
+
+
+def test_questions_that_a_rule_stops_are_the_cause() -> None:
+    code, sentence = of_names(OUTSIDE, None, asking("203.0.113.53", FakeHost()))
+    assert (code, sentence) == (
+        1,
+        (
+            "smtp.example.com does not resolve in the container: firewall rule FORWARD #6 (!fw3 reject) refuses its "
+            "questions to 203.0.113.53 (udp 53)"
+        ),
+    )
+    reached = judge(findings(trial(), there=OUTSIDE, questions=(asking("203.0.113.53", FakeHost()),)), MEANS)
+    assert reached.lines == (*SECTION, "uci set dmsfw.dms.dns='1'", COMMIT)
+    lacks = trial(policies=Policies(("p",), ("p",), uplinks=(WAN,), installed=True))
+    reached = judge(findings(lacks, there=OUTSIDE, questions=(asking("203.0.113.53", FakeHost()),)), MEANS)
+    assert reached.lines == ("uci set dmsfw.p.dns='1'", COMMIT)
+
+
+def test_questions_to_the_router_itself_are_not_dmsfws_to_open() -> None:
+    shut = FakeHost(local=("192.168.1.1",), extra={FIRST_INPUT: f"-A INPUT -i {BRIDGE} -p udp -j DROP"})
+    reached = judge(findings(trial(), there=OUTSIDE, questions=(asking("192.168.1.1", shut),)), MEANS)
+    assert (reached.exit_code, reached.lines) == (1, ())
+    assert "drops its questions to the router itself, 192.168.1.1 (udp 53)" in reached.sentence
+
+
+def test_answers_to_questions_that_are_dropped_are_the_cause() -> None:
+    lost = FakeHost(
+        extra={
+            FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -j ACCEPT",
+            ESTABLISHED: f"{RELATED} -j DROP",
+        }
+    )
+    code, sentence = of_names(OUTSIDE, None, asking("203.0.113.53", lost))
+    assert (code, sentence.endswith("FORWARD #2 (DROP) drops the answers of 203.0.113.53")) == (1, True)
+
+
+def test_a_name_server_that_knows_better_than_the_hosts_is_named() -> None:
+    there = Lookup(asked=(Asked("192.0.2.53", (("192.0.2.53", "outside"),), "no such name"),), failure="no such name")
+    assert of_names(there) == (
+        1,
+        "smtp.example.com does not resolve in the container: 192.0.2.53 says that there is no such name",
+    )
+
+
+def test_a_resolver_that_keeps_silent_for_no_reason_that_can_be_seen_is_not_known() -> None:
+    there = Lookup(asked=(Asked("127.0.0.11", (("127.0.0.1", "dockerd"),), "timeout"),), failure="timeout")
+    reached = judge(findings(trial(), there=there), MEANS)
+    assert (reached.exit_code, "why is not known" in reached.sentence) == (2, True)
+    assert "Docker's resolver asks from the host" in reached.advice[0]
+    assert of_names(Lookup(failure="it has no name server"))[0] == 2
+
+
+# Words
+
+
+def test_each_outcome_is_said_with_what_it_means() -> None:
+    black = Probe("192.0.2.1", 993, "silent", 3.0, small=True)
+    assert line(black) == "connected, then silence (0.0 s): the TLS hello comes when asked for in small packets"
+    deaf = Probe("192.0.2.1", 25, "silent", 3.0, small=False)
+    assert line(deaf).endswith(": the greeting does not come in small packets either")
+    assert line(Probe("192.0.2.1", 9, "prohibited", 1.0, detail="ICMP from 192.0.2.9")) == (
+        "prohibited (0.0 s) (ICMP from 192.0.2.9)"
+    )
+    assert line(Probe("192.0.2.1", 9, "no route", 0.1)) == "no route"
+    said = {outcome: meaning(trial(outcome)) for outcome in ("refused", "timeout", "reset", "unreachable")}
+    assert len(set(said.values())) == 4
+    assert meaning(trial("connects")) == ""
+    assert "where the host itself does not" in meaning(trial("connects", host="refused"))
+    assert meaning(trial(host="refused")).startswith("the host does not get there either")
+    assert meaning(replace(trial("no route"), address=SIX)) == "the container has no IPv6: nothing was sent"
+    assert meaning(replace(trial(), inside=None)) == ""
+
+
+def test_everything_is_there_for_programs() -> None:
+    found = findings(trial(), questions=(asking("203.0.113.53", FakeHost()),)).as_dict()
+    assert {"target", "container", "names", "addresses", "questions", "obstacles", "remark"} == set(found)
+    assert judge(findings(trial()), MEANS).as_dict()["connects"] is False
+    assert judge(findings(), MEANS).as_dict()["connects"] is None
