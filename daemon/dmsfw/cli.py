@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from dmsfw import __version__, question_options
+from dmsfw import __version__, editing_options, question_options
 from dmsfw.config import option_table
 from dmsfw.errors import DmsfwError
 from dmsfw.report.text import clean
@@ -119,8 +119,19 @@ def _parser() -> Parser:
     check = _add(children, "check", _later("commands", "check"), "the configuration, its problems and what to think of")
     check.formatter_class = argparse.RawDescriptionHelpFormatter
     check.epilog = option_table()
+    _add_editing(children)
     _add_questions(children)
     return parser
+
+
+def _add_editing(children: argparse._SubParsersAction[Parser]) -> None:
+    """The commands that write a policy."""
+    summary = "let a network reach ports: writes a policy"
+    examples = editing_options.ALLOW_EXAMPLES
+    editing_options.for_allow(_add(children, "allow", _later("editing", "allow"), summary, examples))
+    summary = "let a network reach ports no more, or nothing"
+    examples = editing_options.DENY_EXAMPLES
+    editing_options.for_deny(_add(children, "deny", _later("editing", "deny"), summary, examples))
 
 
 def _add_questions(children: argparse._SubParsersAction[Parser]) -> None:

@@ -1,4 +1,4 @@
-"""The field case as `dmsfw doctor` sees it, refused and then open:
+"""The field case as `dmsfw doctor` sees it, refused and then open, and by `allow` and `deny`:
 
     PYTHONPATH=daemon:. python -m tests.demo.doctor
 
@@ -21,6 +21,8 @@ SWITCHED_OFF = SHIPPED.replace(
     "config egress 'smtps'\n\toption enabled '1'", "config egress 'smtps'\n\toption enabled '0'"
 )
 PASTE = "ask again:\n"
+FIELD = "dms-service_dms-network"
+CHANGE = (FIELD, "465", "--yes")
 
 
 def transcripts() -> dict[str, str]:
@@ -33,7 +35,9 @@ def transcripts() -> dict[str, str]:
             refused = asked(lab)
             dmsfw.paste(refused.partition(PASTE)[2])
             lab.wait(lambda: lab.connect(SERVICE, SERVER, 465) == "open")
-            return {"refused": refused, "open": asked(lab), "all": asked(lab, "explain", "--all-networks")}
+            found = {"refused": refused, "open": asked(lab), "all": asked(lab, "explain", "--all-networks")}
+            lab.dmsfw("deny", FIELD, "465", "--yes")
+            return {**found, "allow": asked(lab, "allow", *CHANGE), "deny": asked(lab, "deny", *CHANGE)}
         finally:
             dmsfw.end()
 

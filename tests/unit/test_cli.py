@@ -25,7 +25,7 @@ from dmsfw.report.status import NetworkStatus, SourceStatus, Status, to_json
 from tests.unit.daemon_support import BROKEN, GOOD, SMTPS, Firewall
 
 NOBODY = 65534
-COMMANDS = ("run", "apply", "plan", "status", "clean", "check", "explain", "doctor", "list")
+COMMANDS = ("run", "apply", "plan", "status", "clean", "check", "allow", "deny", "explain", "doctor", "list")
 HERE = Path(__file__).parents[2]
 
 IN_SYNC = Status(
@@ -171,7 +171,7 @@ print(*(name for name in sys.modules if name.startswith("dmsfw.")), sep="\\n")
 def test_the_daemon_has_nothing_of_the_commands_that_answer_or_write_in_memory() -> None:
     loaded = ran(script=WHAT_THE_DAEMON_LOADS).stdout.splitlines()
     assert "dmsfw.daemon" in loaded
-    parts = ("doctor", "trace", "edit", "questions", "diagnosis")
+    parts = ("doctor", "trace", "edit", "questions", "diagnosis", "editing", "effect")
     assert [name for name in loaded if name.split(".")[1] in parts] == []
 
 

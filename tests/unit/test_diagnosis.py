@@ -279,6 +279,7 @@ def test_bash_completes_commands_containers_networks_and_options(tmp_path: Path)
     assert completed(tmp_path, "do") == ["doctor"]
     assert completed(tmp_path, "doctor", "") == ["app", "mail\\ app"]
     assert completed(tmp_path, "--config", "/x", "doctor", "--timeout", "3", "m") == ["mail\\ app"]
+    assert completed(tmp_path, "allow", "") == ["mail_default"]
     assert completed(tmp_path, "doctor", "--") == ["--json", "--timeout"]
     assert completed(tmp_path, "doctor", "app", "x") == [""]
     assert completed(tmp_path, "list", "n") == ["networks"]

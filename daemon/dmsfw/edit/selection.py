@@ -1,6 +1,6 @@
 """How a policy means one network and no other: by both of Compose's labels, else by its name. Pure.
 
-Never by id, bridge or subnet: those are others after the next `docker compose up`.
+Never by id, bridge or subnet: those are others after the next `docker compose up`. See docs/decisions/0018.
 """
 
 from __future__ import annotations
