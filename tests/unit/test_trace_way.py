@@ -126,6 +126,13 @@ def test_one_of_several_destinations_may_lie_elsewhere() -> None:
     assert (found.verdict, written(found.end.packet, "dst", "dport")) == (Verdict.UNCERTAIN, "?:465")
 
 
+def test_a_range_that_holds_what_is_there_may_translate_nothing() -> None:
+    """Errors that belong to the connection are translated in the one case, and not in the other."""
+    found = way(packet(), table("nat", "PREROUTING -j DNAT --to-destination 192.0.2.25-192.0.2.26"))
+    passing = [end.packet.connection.nat for end in found.ends if end.verdict is Verdict.PASSES]
+    assert sorted(map(sorted, passing)) == [[], ["DNAT"]]
+
+
 def test_a_device_with_several_addresses_gives_one_that_is_not_known() -> None:
     two = "3: wan0 inet 192.0.2.1/24 scope global wan0\n3: wan0 inet 192.0.2.2/24 scope global wan0\n"
     found = way(packet(), MASQ, said={WAN: Said(0, two)})

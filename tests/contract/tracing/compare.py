@@ -134,7 +134,7 @@ class Comparison:
         fitting = [end for end in way.ends if _fits(end, outcome)]
         if not fitting:
             raise Disagreement("\n".join([f"the kernel: {outcome}", *render(way), *map(str, way.ends)]))
-        end = min(fitting, key=lambda one: one.verdict is Verdict.UNCERTAIN)
+        end = min(fitting, key=_vagueness)
         self._tell(way, end)
         return Tried(replace(way, ends=(_learned(end, outcome.seen),)), outcome)
 
@@ -207,6 +207,11 @@ def _fits(end: End, outcome: Outcome) -> bool:
     known = [name for name in fields if name not in packet.unknown]
     device = "host" if end.local else packet.out_device
     return device == outcome.device and all(getattr(packet, name) == getattr(seen, name) for name in known)
+
+
+def _vagueness(end: End) -> tuple[bool, int]:
+    """Of several ends that fit, the one that says most is meant: a range whose address was kept translated nothing."""
+    return end.verdict is Verdict.UNCERTAIN, len(end.packet.unknown)
 
 
 def _learned(end: End, seen: Seen | None) -> End:
