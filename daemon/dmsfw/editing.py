@@ -151,7 +151,8 @@ def _tell_shut(wish: Wish, seen: Effect) -> int:
         print(f"{SHUT_WORDS.get(one.state, 'shut now')}: {what}: {why}")
     if seen.running and not seen.taken:
         return _not_in_force(seen)
-    print(f"by dmsfw {clean(wish.network.name)} may reach {ports_of(seen.due) or 'nothing'}; what is connected stays so")
+    left = ports_of(seen.due) or "nothing"
+    print(f"as dmsfw has it, {clean(wish.network.name)} may reach {left}; what is connected stays so")
     if not seen.running:
         print(NOT_RUNNING)
     return 0

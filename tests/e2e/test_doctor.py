@@ -421,6 +421,20 @@ def test_a_container_without_ipv6_is_not_blamed_on_the_firewall(router: Lab) -> 
     )
 
 
+def test_a_container_with_ipv6_alone_is_asked_by_that_alone(router: Lab, dmsfw: Dmsfw) -> None:
+    """What Docker 28 makes with --ipv4=false; this one is older."""
+    create(router, "six", "--ipv6", "--subnet", "fd00:6::/64", container="lonely")
+    router.sh("nsenter -t $(docker inspect -f '{{.State.Pid}}' lonely) -n ip -4 address flush dev eth0")
+    dmsfw.start(NO_POLICY)
+    told = doctor(router, "lonely", f"{SERVER}:465")
+    assert told.code == 1
+    assert told.verdict == (f"the container has no route to {SERVER}: its networks (six) give it no way out by IPv4")
+    dmsfw.paste(doctor(router, "lonely", f"[{SERVER6}]:465").remedy)
+    router.wait(lambda: router.connect("lonely", SERVER6, 465) == "open")
+    told = doctor(router, "lonely", f"{NAME}:465")
+    assert (told.code, told.verdict.startswith("lonely connects to tcp")) == (0, True)
+
+
 def test_a_datagram_is_answered_refused_or_left_without_an_answer(router: Lab, dmsfw: Dmsfw) -> None:
     router.compose("up", "-d")
     dmsfw.start(config(f"list network '{NETWORK}'", "list proto 'udp'", "list dest_port '465'", "list dest_port '9'"))

@@ -21,6 +21,7 @@ from dmsfw.doctor.containers import Networks
 from dmsfw.doctor.everyone import Row
 from dmsfw.doctor.examine import Examination
 from dmsfw.doctor.findings import Findings, Question
+from dmsfw.doctor.kernel import Bridge, Switches
 from dmsfw.doctor.names import Asked, Lookup
 from dmsfw.doctor.outcome import Verdict
 from dmsfw.doctor.policies import Policies
@@ -209,6 +210,9 @@ def test_each_step_says_what_was_found() -> None:
     assert told(tell.meanings, findings(trial("connects"))).endswith("both get there: nothing is in the way")
 
 
+FORWARDED = "the bridge is up, and the kernel forwards IPv4 that comes in by it"
+
+
 def test_the_networks_are_told_with_the_one_that_it_leaves_by() -> None:
     known = Networks((NETWORK, OTHER), {NETWORK.id: {"com.docker.network.bridge.enable_ip_masquerade": "false"}})
     said = told(tell.networks, findings(trial()), known)
@@ -216,7 +220,23 @@ def test_the_networks_are_told_with_the_one_that_it_leaves_by() -> None:
         "network dms: driver bridge, bridge br-4e4eb4db3fbd, 172.18.0.0/16, gateway 172.18.0.1, masquerade option off"
     )
     assert what in said
-    assert "the bridge is up, and the kernel forwards IPv4 that comes in by it" in said
+    assert FORWARDED in said
+    assert "masquerade option on" in told(tell.networks, findings(trial()), Networks((NETWORK,)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"bridge": Bridge("br-x", exists=True)}, "the bridge br-x is down"),
+        ({"bridge": Bridge("br-x")}, "the bridge br-x does not exist"),
+        ({"switches": Switches(4, forwards=False)}, "the kernel forwards no IPv4 that comes in by the bridge"),
+        ({"switches": Switches(4)}, "it leaves from 172.18.0.2 by dms"),
+        ({"bridge": None}, "it leaves from 172.18.0.2 by dms"),
+    ],
+)
+def test_a_bridge_that_passes_nothing_on_is_not_said_to(fault: dict[str, Any], says: str) -> None:
+    said = told(tell.networks, findings(trial(**fault)), Networks((NETWORK,)))
+    assert said.endswith(says)
     assert "to 220.197.33.205 it leaves from 172.18.0.2 by dms" in said
 
 
@@ -280,6 +300,7 @@ def test_bash_completes_commands_containers_networks_and_options(tmp_path: Path)
     assert completed(tmp_path, "doctor", "") == ["app", "mail\\ app"]
     assert completed(tmp_path, "--config", "/x", "doctor", "--timeout", "3", "m") == ["mail\\ app"]
     assert completed(tmp_path, "allow", "") == ["mail_default"]
+    assert completed(tmp_path, "deny", "--name", "x", "m") == ["mail_default"]
     assert completed(tmp_path, "doctor", "--") == ["--json", "--timeout"]
     assert completed(tmp_path, "doctor", "app", "x") == [""]
     assert completed(tmp_path, "list", "n") == ["networks"]

@@ -99,8 +99,9 @@ INSPECT: dict[str, Any] = {
                 "IPPrefixLen": 16,
                 "GlobalIPv6Address": "",
                 "Gateway": "172.18.0.1",
-                "IPv6Gateway": "evil\n",
+                "IPv6Gateway": "fd00:18::1",
             },
+            "worse": {"NetworkID": "x", "Gateway": "evil\n", "IPv6Gateway": 7},
             "odd": [],
         }
     },
@@ -114,7 +115,10 @@ def docker(**inspect: Any) -> Any:
 def test_a_container_is_read_from_what_docker_says() -> None:
     found = find(docker(), "app")
     assert (found.pid, found.mode, found.dns) == (42, "net", ("192.0.2.53",))
-    assert found.endpoints == (Endpoint(NETWORK.id, "net", (SOURCE,), (ip_address("172.18.0.1"),)),)
+    assert found.endpoints == (
+        Endpoint(NETWORK.id, "net", (SOURCE,), (ip_address("172.18.0.1"), ip_address("fd00:18::1"))),
+        Endpoint("x", "worse"),
+    )
     assert listed(docker())[0] == Listed(OTHER_ID, "")
 
 

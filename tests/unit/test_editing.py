@@ -113,7 +113,7 @@ def test_what_was_written_is_open_by_the_word_of_the_tables(daemon: Host, capsys
     assert daemon.run("deny", "web_default", "465", "--yes") == 0
     said = capsys.readouterr().out
     assert "shut now: web_default to tcp 465 via pppoe-wan: rule FORWARD #8 (!fw3 reject) refuses it\n" in said
-    assert said.endswith("by dmsfw web_default may reach nothing; what is connected stays so\n")
+    assert said.endswith("as dmsfw has it, web_default may reach nothing; what is connected stays so\n")
     assert daemon.file.read_text("utf-8") == TEXT
 
 
@@ -159,7 +159,7 @@ def test_only_the_port_that_went_is_asked_about(daemon: Host, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert "shut now: web_default to tcp 465 via pppoe-wan: a rule\n" in said
     assert "587 via" not in said
-    assert "by dmsfw web_default may reach tcp/587; what is connected stays so" in said
+    assert "as dmsfw has it, web_default may reach tcp/587; what is connected stays so" in said
 
 
 def test_a_daemon_that_does_not_take_it_is_told_of(
