@@ -228,13 +228,16 @@ class Plan:
     """What a pass had to change (or would), and what stands there. Empty `changes`: in sync.
 
     `rules` counts the owned rules that are due, `rules_by_bridge` those of each network (a rule that two share counts
-    for both); `ahead` are other people's rules that a packet meets before ours.
+    for both); `ahead` are other people's rules that a packet meets before ours. `notes`: what keeps the firewall from
+    allowing all that was asked for, one sentence each. `served`: the firewalls that the rules are in.
     """
 
     changes: tuple[Change, ...] = ()
     rules: int = 0
     rules_by_bridge: tuple[tuple[str, int], ...] = ()
     ahead: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changes)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from dmsfw.enforce.render import RuleSpec, TableKey, owned_id
+from dmsfw.decide.marks import owned_id
+from dmsfw.enforce.render import RuleSpec, TableKey
 from dmsfw.enforce.tables import CreateChain, Delete, Edit, Image, Insert
 from dmsfw.errors import TableChanged, TableRefused
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dmsfw.enforce.render import COMMENT_BYTES, MULTIPORT_SLOTS, OWNED_COMMENT, TABLES, RuleSpec, comment, hook, render
+from dmsfw.decide.marks import OWNED_COMMENT, comment
+from dmsfw.enforce.render import COMMENT_BYTES, MULTIPORT_SLOTS, TABLES, RuleSpec, hook, render
 from dmsfw.model import Grant, PortRange
 from tests.unit.decide_support import meets
 from tests.unit.enforce_support import FILTER, FILTER6, NAT, NAT6, grant
@@ -25,7 +26,7 @@ ID = "0123456789ab"
 @example("\x00\x1b[31m\ud800")
 @example("邮件")
 def test_a_comment_is_short_plain_and_ours_whatever_a_name_says(name: str) -> None:
-    written = comment(ID, name)
+    written = comment(ID, name, COMMENT_BYTES)
     assert re.fullmatch(r"dmsfw:[0-9a-f]{12}( [A-Za-z0-9_.:@/ -]+)?", written)
     assert len(written.encode()) <= COMMENT_BYTES
     match = OWNED_COMMENT.match(written)

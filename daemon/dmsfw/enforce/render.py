@@ -6,33 +6,21 @@ For each grant a filter rule, with masquerading a nat rule, and once per subnet 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from dmsfw.decide.marks import comment, masqueraded
 from dmsfw.model import ID_LENGTH, Grant, PortRange, Ports, Subnet
 
 Version = Literal[4, 6]
 TableName = Literal["filter", "nat"]
-
-OWNER = "dmsfw:"
-"""What the comment of every rule of ours begins with."""
-
-OWNED_COMMENT = re.compile(rf"{OWNER}([0-9a-f]{{{ID_LENGTH}}})(?: |\Z)")
-"""A comment that makes a rule ours wherever it stands."""
 
 MULTIPORT_SLOTS = 15
 """Ports that one multiport match holds (XT_MULTI_PORTS); a range takes two."""
 
 COMMENT_BYTES = 255
 """Longest comment (XT_MAX_COMMENT_LEN is 256 with its NUL); python-iptables cuts the rest in silence."""
-
-NOT_IN_COMMENTS = re.compile(r"[^A-Za-z0-9_.:@/ -]+")
-"""Quotes corrupt a comment, a newline breaks iptables-save: only these characters pass unchanged."""
-
-UNIQUE_LOCAL = "fc00::/7"
-"""The IPv6 addresses that are masqueraded (RFC 4193); a global prefix is routed."""
 
 
 class TableKey(NamedTuple):
@@ -124,17 +112,6 @@ def dports(ports: Ports) -> str:
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ports)
 
 
-def comment(identity: str, why: str) -> str:
-    """The comment of a rule of ours: whose it is, which one, and why it is there, in characters that survive."""
-    return f"{OWNER}{identity} {NOT_IN_COMMENTS.sub(' ', why)}".strip()[:COMMENT_BYTES].rstrip()
-
-
-def owned_id(text: str) -> str:
-    """The id in a comment of ours; empty when it is somebody else's."""
-    match = OWNED_COMMENT.match(text)
-    return match[1] if match else ""
-
-
 def hook(key: TableKey) -> RuleSpec:
     """The one rule in a chain of the kernel's that leads to ours."""
     spec = RuleSpec(key.version, key.name, key.builtin, key.own)
@@ -171,10 +148,10 @@ def _rules(grant: Grant) -> Iterator[RuleSpec]:
             proto=_proto(grant, version),
             ports=ports,
             multiport=multiport,
-            comment=comment(grant.id, why),
+            comment=comment(grant.id, why, COMMENT_BYTES),
         )
         yield replace(traffic, in_device=grant.bridge, states=("NEW", "RELATED", "ESTABLISHED"))
-        if _masqueraded(grant):
+        if masqueraded(grant):
             yield replace(traffic, table="nat", chain="DMSFW-POSTROUTING", target="MASQUERADE")
     yield _replies(grant, version)
 
@@ -195,23 +172,13 @@ def _replies(grant: Grant, version: Version) -> RuleSpec:
 
 def _named(spec: RuleSpec, why: str) -> RuleSpec:
     identity = hashlib.sha256(spec.text.encode()).hexdigest()[:ID_LENGTH]
-    return replace(spec, comment=comment(identity, why))
+    return replace(spec, comment=comment(identity, why, COMMENT_BYTES))
 
 
 def _proto(grant: Grant, version: Version) -> str:
     if grant.proto == "all":
         return ""
     return "ipv6-icmp" if grant.proto == "icmp" and version == 6 else grant.proto  # noqa: PLR2004
-
-
-def _masqueraded(grant: Grant) -> bool:
-    if not grant.masquerade:
-        return False
-    return grant.subnet.version == 4 or _is_unique_local(grant.subnet)  # noqa: PLR2004 - an address family
-
-
-def _is_unique_local(subnet: Subnet) -> bool:
-    return subnet.version == 6 and subnet.network_address.packed[0] & 0xFE == 0xFC and subnet.prefixlen >= 7  # noqa: PLR2004
 
 
 def _slots(ports: Ports) -> Iterator[Ports]:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
+from dmsfw.decide.marks import owned_id
 from dmsfw.enforce.describe import describe
 from dmsfw.enforce.memory import Memory
-from dmsfw.enforce.render import owned_id
 from dmsfw.errors import TableRefused
 
 

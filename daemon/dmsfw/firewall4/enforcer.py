@@ -1,0 +1,185 @@
+"""The enforcer for firewall4: read, compare; where something is due: one transaction, and read back.
+
+1. A pass whose grants and whose kernel are as they were left starts no process at all: the generation tells.
+2. All that is due goes into one transaction: no reader and no packet sees half of it.
+3. Only what is read back counts. Who writes in between makes it a lost race, and the pass is planned again.
+4. firewall4 stopped, its table away: nothing filters, so nothing is written and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from dmsfw.errors import TableChanged
+from dmsfw.firewall4 import diff, rules
+from dmsfw.firewall4.document import Json, TableImage, parse
+from dmsfw.firewall4.netlink import Ear, Question
+from dmsfw.firewall4.program import Nft
+from dmsfw.firewall4.render import Rendered, render
+from dmsfw.firewall4.rules import HOOKS
+from dmsfw.model import Grant, Plan
+
+INCLUDE = Path("/usr/share/nftables.d/table-pre/10-dmsfw.nft")
+"""Where the package puts its sets and chains; there, a reload of firewall4 brings them along."""
+
+STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so nothing filters and nothing is masqueraded"
+
+
+class Program(Protocol):
+    """nft."""
+
+    def table(self) -> str | None:
+        """firewall4's table as JSON; None where there is none. Raises: EnforceError."""
+
+    def commit(self, commands: Sequence[Json]) -> None:
+        """All the commands in one transaction. Raises: TableChanged, TableRefused."""
+
+
+class Kernel(Protocol):
+    """What the kernel answers at once."""
+
+    def generation(self) -> int:
+        """Grows by one with each transaction. Raises: TableRefused."""
+
+    def has_table(self) -> bool:
+        """Whether firewall4's table is there. Raises: TableRefused."""
+
+    def close(self) -> None:
+        """Give the socket back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A reading: the generation that it is of, and what there was."""
+
+    generation: int
+    image: TableImage | None
+
+
+@dataclass
+class Firewall4:
+    """Brings firewall4's table in this network namespace to the grants. One thread only."""
+
+    nft: Program = field(default_factory=Nft)
+    kernel: Kernel = field(default_factory=Question)
+    include: Path = INCLUDE
+    _ear: Ear | None = None
+    _grants: tuple[Grant, ...] | None = None
+    _rendered: Rendered = field(default_factory=lambda: render(()))
+    _forms: dict[tuple[str, str], Json] = field(default_factory=dict)
+    _settled: int | None = None
+    _last: tuple[tuple[Grant, ...], bool, Plan] | None = None
+    _seen: _Seen | None = None
+
+    def prepare(self) -> None:
+        """Begin to listen, so that nothing is missed from here on."""
+        if self._ear is None:
+            try:
+                self._ear = Ear()
+            except OSError:  # then every transaction of anybody's counts as one that matters
+                self._ear = None
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.kernel.close()
+        if self._ear is not None:
+            self._ear.close()
+
+    def has_table(self) -> bool:
+        """Tell whether firewall4's table is there. Cheap. Raises: TableRefused."""
+        return self.kernel.has_table()
+
+    def plan(self, grants: Sequence[Grant]) -> Plan:
+        """What `converge` would change; nothing is written. Raises: EnforceError."""
+        wanted = self._wanted(grants)
+        seen = self._look()
+        return self._plan(seen.image, wanted, self._edits(seen.image, wanted))
+
+    def converge(self, grants: Sequence[Grant]) -> Plan:
+        """Make the sets hold exactly the grants, and tell what had to change. Idempotent.
+
+        Raises: TableChanged when somebody wrote in between (call again); TableRefused.
+        """
+        self.prepare()
+        wanted = self._wanted(grants)
+        generation = self.kernel.generation()
+        if self._last is not None and (generation, *self._last[:2]) == (self._settled, tuple(grants), wanted.included):
+            return self._last[2]
+        seen = self._seen if self._seen is not None and self._seen.generation == generation else self._look()
+        done = self._edits(seen.image, wanted)
+        plan = self._plan(seen.image, wanted, done)
+        if done.commands:
+            seen = self._commit(done, wanted, seen)
+        self._remember(seen, grants, wanted, self._plan(seen.image, wanted, diff.Edits()))
+        return plan
+
+    def changed(self) -> bool:
+        """Tell whether somebody has written what matters here since the last `converge`. Cheap. Raises: EnforceError.
+
+        What the ear has heard is settled only up to the generation that it heard of last.
+        """
+        if self.kernel.generation() == self._settled:
+            return False
+        if self._ear is None:
+            return True
+        matters, heard = self._ear.listen()
+        if matters:
+            self._settled = None
+        elif self._settled is not None and heard:
+            self._settled, self._seen = heard, None
+        return self._settled is None
+
+    def packets(self) -> dict[str, int]:
+        """Elements have no counters: nft programs differ in what they make of them."""
+        return {}
+
+    def _wanted(self, grants: Sequence[Grant]) -> diff.Wanted:
+        if self._grants != tuple(grants):
+            self._grants, self._rendered = tuple(grants), render(grants)
+        return diff.Wanted(self._rendered, self.include.exists(), self._forms)
+
+    def _look(self) -> _Seen:
+        """Read the table. Whatever is written after the first line here gives another generation."""
+        generation = self.kernel.generation()
+        if self._ear is not None:
+            self._ear.listen()
+        listed = self.nft.table() if self.kernel.has_table() else None
+        return _Seen(generation, None if listed is None else parse(listed))
+
+    def _edits(self, image: TableImage | None, wanted: diff.Wanted) -> diff.Edits:
+        return diff.Edits() if image is None else diff.edits(image, wanted)
+
+    def _commit(self, done: diff.Edits, wanted: diff.Wanted, before: _Seen) -> _Seen:
+        """Write, and read back. Raises: TableChanged when it is not there then; TableRefused."""
+        self._seen = None
+        self.nft.commit(done.commands)
+        after = self._look()
+        if after.image is not None and after.generation == before.generation + 1:
+            self._forms.update(diff.forms(after.image))
+        if after.image is None or diff.edits(after.image, wanted).commands:
+            raise TableChanged("table inet fw4 is not as it was written a moment ago")
+        return after
+
+    def _remember(self, seen: _Seen, grants: Sequence[Grant], wanted: diff.Wanted, plan: Plan) -> None:
+        self._seen, self._settled = seen, seen.generation
+        self._last = (tuple(grants), wanted.included, plan)
+
+    def _plan(self, image: TableImage | None, wanted: diff.Wanted, done: diff.Edits) -> Plan:
+        rendered = wanted.rendered
+        ahead = _ahead(image) if image is not None and wanted.due else ()
+        stopped = (STOPPED,) if image is None and rendered.count else ()
+        return Plan(
+            changes=tuple(done.changes),
+            rules=rendered.count,
+            rules_by_bridge=rendered.bridges,
+            ahead=ahead,
+            notes=(*stopped, *rendered.refused),
+        )
+
+
+def _ahead(image: TableImage) -> tuple[str, ...]:
+    chains = [image.chains[hook.chain] for hook in HOOKS if hook.chain in image.chains]
+    return tuple(text for chain in chains for text in rules.others_ahead(chain))

@@ -1,0 +1,97 @@
+"""Runs nft. What goes in is JSON, never nft's text: a name in it is a value there and cannot become a rule."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+
+from dmsfw.errors import EnforceError, TableChanged, TableRefused
+from dmsfw.firewall4.document import Json
+from dmsfw.firewall4.sets import FAMILY, TABLE
+
+TIMEOUT_S = 10.0
+"""A transaction takes milliseconds; somebody's huge set in the same table, a second. More than this hangs."""
+
+LIMIT = 200
+"""Characters of nft's own words that an error repeats."""
+
+NOT_PLAIN = re.compile(r"[^ -~]")
+
+GONE = "No such file or directory"
+
+NO_JSON = "JSON support not compiled-in"
+
+NOT_INSTALLED = "nft is not installed: opkg install nftables-json"
+
+LOST_RACES = (GONE, "File exists", "Device or resource busy", "Interrupted system call", "Resource temporarily")
+"""What a transaction says when somebody else's has come before it."""
+
+
+class NotSupported(TableRefused):
+    """The kernel has no sets with ranges in concatenations (it came with Linux 5.6)."""
+
+
+class Nft:
+    """The program, found on the PATH."""
+
+    def table(self) -> str | None:
+        """firewall4's table with all in it, as JSON; None where there is no such table. Raises: EnforceError."""
+        done = _run(["nft", "-j", "-p", "list", "table", FAMILY, TABLE], "")
+        if done.returncode == 0:
+            return done.stdout
+        if GONE in done.stderr:
+            return None
+        raise _fault(done, writes=False)
+
+    def commit(self, commands: Sequence[Json]) -> None:
+        """Carry out all the commands in one transaction, or none of them.
+
+        Raises: TableChanged when what they are about is no more as it was; NotSupported; TableRefused.
+        """
+        done = _run(["nft", "-j", "-f", "-"], json.dumps({"nftables": list(commands)}))
+        if done.returncode:
+            raise _fault(done, writes=True)
+
+
+def _run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            argv,
+            input=text,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise TableRefused(NOT_INSTALLED) from error
+    except subprocess.TimeoutExpired as error:
+        raise TableRefused(f"nft does not answer within {TIMEOUT_S:g} s") from error
+    except OSError as error:
+        raise TableRefused(f"nft cannot be run: {error.strerror}") from error
+
+
+def _fault(done: subprocess.CompletedProcess[str], *, writes: bool) -> EnforceError:
+    said = done.stderr
+    if NO_JSON in said:
+        return TableRefused("this nft speaks no JSON: opkg install nftables-json (in place of nftables-nojson)")
+    if writes and any(words in said for words in LOST_RACES):
+        return TableChanged(f"table {FAMILY} {TABLE} was written meanwhile: {_first_line(said)}")
+    if "Operation not supported" in said:
+        return NotSupported("this kernel has no sets with ranges in concatenations (Linux 5.6 and later have)")
+    if "Operation not permitted" in said:
+        return TableRefused(
+            f"not permitted to {'write' if writes else 'read'} table {FAMILY} {TABLE}: "
+            "run dmsfw as root; or another program owns the table"
+        )
+    return TableRefused(f"nft: {_first_line(said) or f'it ended with {done.returncode}'}")
+
+
+def _first_line(said: str) -> str:
+    line = next((line for line in said.splitlines() if line.strip()), "")
+    return NOT_PLAIN.sub("?", line.rpartition("Error: ")[2].strip())[:LIMIT]

@@ -1,0 +1,124 @@
+"""Grants as elements of sets. Pure.
+
+1. A grant becomes one element for each of its port ranges; with masquerading, as many again in the set for that.
+2. Elements of one set never overlap (see `boxes`): where two grants allow the same, one of them has the element.
+3. What a destination's two sets together would allow, and no grant does, is refused aloud: nothing is ever widened.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+
+from dmsfw.decide.marks import comment, masqueraded
+from dmsfw.firewall4.boxes import Box, Labelled, Span, disjoint
+from dmsfw.firewall4.sets import SETS, SetSpec, Version
+from dmsfw.model import Grant, Proto, Subnet
+
+COMMENT_BYTES = 128
+"""Longest comment of an element (NFTNL_UDATA_COMMENT_MAXLEN); nft refuses a longer one."""
+
+NUMBERS: dict[Proto, int] = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1}
+ICMPV6 = 58
+
+Cell = tuple[str, Box]
+"""A set's name and a key in it."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the grants ask of each set. `elements`: key to comment, by the set's name; all sets are there.
+
+    `refused`: what cannot be said in sets, one sentence each. `bridges`: how many elements each network has.
+    """
+
+    elements: dict[str, dict[Box, str]]
+    refused: tuple[str, ...] = ()
+    bridges: tuple[tuple[str, int], ...] = ()
+    count: int = field(default=0)
+
+
+def render(grants: Sequence[Grant]) -> Rendered:
+    """All the elements that the grants ask for."""
+    refused = dict(_refused(grants))
+    cells: dict[str, list[Labelled]] = {name: [] for name in SETS}
+    bridges: dict[str, int] = defaultdict(int)
+    for grant in grants:
+        if grant in refused:
+            continue
+        label = comment(grant.id, " / ".join(grant.whys), COMMENT_BYTES)
+        for name, box in _cells(grant):
+            cells[name].append((box, label))
+            bridges[grant.bridge] += 1
+    elements = {name: disjoint(boxes) for name, boxes in cells.items()}
+    count = sum(map(len, elements.values()))
+    return Rendered(elements, tuple(dict.fromkeys(refused.values())), tuple(sorted(bridges.items())), count)
+
+
+def span_of(subnet: Subnet) -> Span:
+    """All addresses of a subnet."""
+    return Span(int(subnet.network_address), int(subnet.broadcast_address))
+
+
+def address_text(number: int, version: Version) -> str:
+    """Write an address."""
+    return str(IPv4Address(number) if version == 4 else IPv6Address(number))  # noqa: PLR2004 - an address family
+
+
+def _cells(grant: Grant) -> Iterator[Cell]:
+    version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
+    source, proto = span_of(grant.subnet), _proto(grant)
+    anywhere = Span(0, SetSpec("to", version).highest("daddr"))
+    there = anywhere if grant.destination is None else span_of(grant.destination)
+    if grant.destination is not None:
+        yield _cell("from", version, (grant.bridge, grant.uplink, source))
+    for ports in _ports(grant):
+        suffix = "" if ports else "all"
+        if grant.destination is None:
+            yield _cell("out" if ports else "all", version, (grant.bridge, grant.uplink, source, proto, *ports))
+        else:
+            yield _cell(f"to{suffix}", version, (grant.uplink, source, there, proto, *ports))
+        if masqueraded(grant):
+            yield _cell(f"masq{suffix}", version, (grant.uplink, source, there, proto, *ports))
+
+
+def _cell(kind: str, version: Version, box: Box) -> Cell:
+    return SetSpec(kind, version).name, box
+
+
+def _ports(grant: Grant) -> Iterator[tuple[Span, ...]]:
+    """One for each range; one of none where any port will do."""
+    yield from ((Span(first, last),) for first, last in grant.ports)
+    if not grant.ports:
+        yield ()
+
+
+def _proto(grant: Grant) -> Span:
+    if grant.proto == "all":
+        return Span(0, SetSpec("out", 4).highest("proto"))
+    number = ICMPV6 if grant.proto == "icmp" and grant.subnet.version == 6 else NUMBERS[grant.proto]  # noqa: PLR2004
+    return Span(number, number)
+
+
+def _refused(grants: Sequence[Grant]) -> Iterator[tuple[Grant, str]]:
+    """Grants with a destination whose subnet another bridge has too: the pair of sets could not keep them apart."""
+    kept: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+    for grant in grants:
+        if grant.destination is None:
+            continue
+        others = kept[grant.uplink, grant.subnet.version]
+        source = span_of(grant.subnet)
+        rival = next((one for one in others if one.bridge != grant.bridge and source.meets(span_of(one.subnet))), None)
+        if rival is None:
+            others.append(grant)
+        else:
+            yield grant, _overlap(grant, rival)
+
+
+def _overlap(grant: Grant, rival: Grant) -> str:
+    return (
+        f"{grant.bridge} ({grant.subnet}) and {rival.bridge} ({rival.subnet}) overlap: on firewall4 only one of them "
+        f"may have policies with dest_ip, and {grant.bridge} gets nothing by these"
+    )

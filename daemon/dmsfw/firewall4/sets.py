@@ -1,0 +1,86 @@
+"""The sets inside firewall4's table: what each is for, and what its keys are made of.
+
+1. A set's type can never be changed: firewall4 would not load a definition that differs from what is there. So a
+   change here takes another `VERSION`, and the package's include files change with it (a test holds them together).
+2. A key has at most five parts (nft 1.0.6 keeps six bits of each part's type in 32) and 64 bytes. So where a grant
+   names a destination, its bridge is looked up in a set of its own.
+3. No counters, no `typeof`: nft programs differ in what they make of these, and then rule 1 strikes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+VERSION = 1
+
+Version = Literal[4, 6]
+VERSIONS: tuple[Version, ...] = (4, 6)
+Part = Literal["iif", "oif", "saddr", "daddr", "proto", "dport"]
+
+FAMILY, TABLE = "inet", "fw4"
+
+PREFIX = f"dmsfw{VERSION}_"
+"""What the names of all sets and chains of this version begin with."""
+
+PARTS: dict[str, tuple[Part, ...]] = {
+    "out": ("iif", "oif", "saddr", "proto", "dport"),
+    "all": ("iif", "oif", "saddr", "proto"),
+    "from": ("iif", "oif", "saddr"),
+    "to": ("oif", "saddr", "daddr", "proto", "dport"),
+    "toall": ("oif", "saddr", "daddr", "proto"),
+    "masq": ("oif", "saddr", "daddr", "proto", "dport"),
+    "masqall": ("oif", "saddr", "daddr", "proto"),
+}
+"""`out` and `all`: to anywhere, by port and whatever the port. `from` with `to` and `toall`: to some place only; a
+packet must be in both. `masq`, `masqall`: what is masqueraded; old kernels know no incoming device there."""
+
+LIMITS: dict[Part, int] = {"proto": 0xFF, "dport": 0xFFFF}
+"""Highest value of a part that is a number."""
+
+
+MAX_ADDRESS: dict[Version, int] = {4: 2**32 - 1, 6: 2**128 - 1}
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpec:
+    """One set."""
+
+    kind: str
+    version: Version
+
+    @property
+    def name(self) -> str:
+        """Its name in the table: `dmsfw1_out4`."""
+        return f"{PREFIX}{self.kind}{self.version}"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What a key is made of."""
+        return PARTS[self.kind]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The same in nft's words."""
+        return tuple(_type(part, self.version) for part in self.parts)
+
+    def highest(self, part: Part) -> int:
+        """The highest value of a part that is a number or an address."""
+        return LIMITS.get(part, MAX_ADDRESS[self.version])
+
+
+def _type(part: Part, version: Version) -> str:
+    if part in {"saddr", "daddr"}:
+        return f"ipv{version}_addr"
+    return {"iif": "ifname", "oif": "ifname", "proto": "inet_proto"}.get(part, "inet_service")
+
+
+def _specs() -> Iterator[SetSpec]:
+    for version in VERSIONS:
+        for kind in PARTS:
+            yield SetSpec(kind, version)
+
+
+SETS: dict[str, SetSpec] = {spec.name: spec for spec in _specs()}
+"""All of them, by name."""
