@@ -74,6 +74,7 @@ class Chronicle:
         stands = standing(outcome.snapshot)
         if outcome.fault is None:
             self._works_again()
+        self._tell_of_firewall(outcome.plan)
         if before is None:
             self._started(outcome, stands)
         # The plan alone does not tell: a pass that failed, or lost a race, may have done the work of this one.
@@ -126,7 +127,7 @@ class Chronicle:
             snapshot,
             outcome.grants if outcome else (),
             outcome.plan if outcome else Plan(),
-            self._health(snapshot, outcome.grants if outcome else (), world.health()),
+            self._health(snapshot, outcome, world.health()),
             selected=stands.selected,
             unselected=stands.unselected,
             idle=stands.idle,
@@ -138,7 +139,8 @@ class Chronicle:
             text = render(status, self._counts, reconnects=world.reconnects)
             self._bulletin.write_metrics(Path(settings.metrics_file), text)
 
-    def _health(self, snapshot: Snapshot, grants: tuple[Grant, ...], sources: tuple[SourceHealth, ...]) -> Health:
+    def _health(self, snapshot: Snapshot, outcome: Outcome | None, sources: tuple[SourceHealth, ...]) -> Health:
+        grants, notes = (outcome.grants, outcome.plan.notes) if outcome else ((), ())
         shut = shut_policies(snapshot) if self._last_pass is not None else ()
         return Health(
             version=__version__,
@@ -147,7 +149,7 @@ class Chronicle:
             last_pass=self._last_pass,
             last_error=self._error,
             sources=tuple(SourceStatus(source.name, source.age_s, source.error) for source in sources),
-            faults=tuple(self._faults(snapshot, grants, sources, shut)),
+            faults=tuple(self._faults(snapshot, grants, sources, shut) + list(notes)),
             remedies=commands_to_name_the_uplink(snapshot.uplinks) if shut else (),
         )
 
@@ -181,6 +183,12 @@ class Chronicle:
             log.info("pass works again", after=self._error)
         self._news.is_new("pass", None)
         self._waits_for = ""
+
+    def _tell_of_firewall(self, plan: Plan) -> None:
+        if plan.served and self._news.is_new("firewall", plan.served):
+            log.info("firewall chosen", firewall=list(plan.served))
+        for (note,) in self._news.new_of("notes", [(note,) for note in plan.notes]):
+            log.warning("firewall does not allow all", reason=note)
 
     def _started(self, outcome: Outcome, stands: Standing) -> None:
         log.info(

@@ -13,11 +13,11 @@ from pathlib import Path
 import structlog
 
 from dmsfw import instance
+from dmsfw.backend import Backend, has_signs
 from dmsfw.bulletin import STATUS_NAME
 from dmsfw.chronicle import Chronicle
 from dmsfw.config import Loaded, advice, load, predecessors
 from dmsfw.daemon import Daemon
-from dmsfw.enforce import Iptables
 from dmsfw.enforce.lock import default_path
 from dmsfw.enforce.nftables import obstacles
 from dmsfw.errors import EnforceError, SettingsError, UsageError
@@ -61,7 +61,7 @@ def apply(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config).settings
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, arguments.wait):
-        outcome = reconcile(_WorldOnce(settings), Iptables.of_this_host(slow=_tell_slow_lock))
+        outcome = reconcile(_WorldOnce(settings), Backend.of_this_host(lambda: settings.backend, slow=_tell_slow_lock))
     _print_plan(outcome)
     if outcome.fault is not None:
         raise outcome.fault
@@ -71,7 +71,8 @@ def apply(arguments: argparse.Namespace) -> int:
 def plan(arguments: argparse.Namespace) -> int:
     """What a pass would change."""
     _require_root()
-    outcome = preview(_WorldOnce(load(arguments.config).settings), Iptables.of_this_host())
+    settings = load(arguments.config).settings
+    outcome = preview(_WorldOnce(settings), Backend.of_this_host(lambda: settings.backend))
     if arguments.json:
         print(planned.plan_json(outcome.plan))
     else:
@@ -86,7 +87,7 @@ def clean(arguments: argparse.Namespace) -> int:
     _require_root()
     files.prepare_run_dir(arguments.run_dir)
     with instance.only_one(arguments.run_dir, arguments.wait):
-        removed = Iptables.of_this_host(slow=_tell_slow_lock).converge(())
+        removed = Backend.of_this_host(slow=_tell_slow_lock).converge(())
         _remove_metrics(arguments.config)
     print(f"{len(removed.changes)} rules and chains removed" if removed else "nothing to remove")
     return 0
@@ -136,19 +137,21 @@ def _seen_status(path: Path, *, running: bool) -> statuses.Status:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     seen = statuses.as_seen(written, running=running, now_s=time.time())
     try:
-        return statuses.with_packets(seen, Iptables.of_this_host().packets())
+        return statuses.with_packets(seen, Backend.of_this_host().packets())
     except EnforceError:
         return seen
 
 
 def _daemon(arguments: argparse.Namespace, loaded: Loaded, found: tuple[str, ...]) -> Daemon:
     wake = Wake()
-    world = World(loaded.settings, wake.set, config=arguments.config, xtables_lock=default_path())
+    world = World(loaded.settings, wake.set, config=arguments.config, xtables_lock=default_path(), nftables=has_signs())
     daemon = Daemon(
         config=arguments.config,
         settings=loaded.settings,
         world=world,
-        enforcer=Iptables.of_this_host(slow=_say_slow_lock, stop=lambda: daemon.stopping),
+        enforcer=Backend.of_this_host(
+            lambda: daemon.settings.backend, slow=_say_slow_lock, stop=lambda: daemon.stopping
+        ),
         wake=wake,
         chronicle=Chronicle(arguments.run_dir, found),
         apply_log_settings=_configure_log,

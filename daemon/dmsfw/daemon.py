@@ -38,7 +38,10 @@ CONFIG_TRIGGERS = frozenset({"start", "config", "signal", RESYNC})
 """The file is read again at the start, since it may have changed while a predecessor was waited for, and with every
 resync, since inotify may be had no more."""
 
-REPAIR_TRIGGERS = frozenset({"xtables", "firewall", "tables"})
+ECHOES = frozenset({"nftables"})
+"""The kernel tells of every transaction, ours too: only another one's is worth a pass."""
+
+REPAIR_TRIGGERS = frozenset({"xtables", "firewall", "tables", "nftables"})
 """What tells that somebody wrote to the tables."""
 
 NOISE = frozenset({"xtables"})
@@ -111,7 +114,10 @@ class Daemon:
 
     def _collect(self, now: float) -> None:
         """Gather why a pass is due, and when it may begin."""
-        self._pending |= self.wake.take()
+        heard = self.wake.take()
+        if heard & ECHOES and not self._somebody_wrote(self.enforcer.changed):
+            heard -= ECHOES
+        self._pending |= heard
         self._pending |= self._timed(now)
         if self._pending:
             pace = self._looks if self._pending <= NOISE else self._pace

@@ -16,6 +16,7 @@ from dmsfw.errors import InvalidValue
 
 Subnet = IPv4Network | IPv6Network
 Family = Literal["any", "ipv4", "ipv6"]
+BackendChoice = Literal["auto", "iptables", "nftables"]
 Proto = Literal["tcp", "udp", "sctp", "icmp", "all"]
 
 PROTOS: tuple[Proto, ...] = ("tcp", "udp", "sctp", "icmp", "all")
@@ -100,6 +101,7 @@ class Settings:
     uplink_devices: tuple[str, ...] = ()
     resync_s: int = 60
     metrics_file: str = ""
+    backend: BackendChoice = "auto"
     policies: tuple[Policy, ...] = ()
     wan_zone: Zone = field(default_factory=Zone)
 

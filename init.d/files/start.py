@@ -34,11 +34,8 @@ SHIMS = {
 }
 """The folder of libxtwrapper for a kernel's machine and a program's word length."""
 
-FIREWALL3, FIREWALL4 = Path("/sbin/fw3"), Path("/sbin/fw4")
-FIREWALL4_ALONE = (
-    "this router has firewall4 (nftables) alone, where rules of iptables have no effect: "
-    "dmsfw serves firewall3 with iptables-zz-legacy, and not firewall4 yet"
-)
+FIREWALL4 = Path("/sbin/fw4")
+"""With it, iptables is not needed: what is missing there instead, the daemon says."""
 
 
 def lacks() -> str:
@@ -59,14 +56,16 @@ def shim() -> Path:
 
 
 def lacks_iptables() -> str:
-    """Return why python-iptables cannot be used here, the empty text when it can."""
+    """Return why python-iptables cannot be used here, the empty text when it can or need not."""
+    if FIREWALL4.exists():
+        return ""
     from dmsfw.enforce import library  # noqa: PLC0415 - known only once the path is set
     from dmsfw.errors import DmsfwError  # noqa: PLC0415
 
     try:
         library.load()
     except DmsfwError as error:
-        return FIREWALL4_ALONE if FIREWALL4.exists() and not FIREWALL3.exists() else str(error)
+        return str(error)
     return ""
 
 

@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from dmsfw.backend import Backend
 from dmsfw.bulletin import STATUS_NAME
 from dmsfw.chronicle import Chronicle
 from dmsfw.config import load
@@ -144,6 +145,19 @@ class Firewall(FakeTables):
     def flush(self) -> None:
         """What a firewall's restart does."""
         self.tables.clear()
+
+
+class NoFirewall4:
+    """A machine without firewall4. Nobody may ask it for more."""
+
+    def has_table(self) -> bool:
+        return False
+
+
+def only_iptables(iptables: Iptables) -> Backend:
+    """The backend of a machine that has only iptables."""
+    no: Any = NoFirewall4()
+    return Backend(iptables, no, installed=lambda: False, has_nft=lambda: False, legacy_filters=lambda: True)
 
 
 class Rig:

@@ -22,7 +22,7 @@ from dmsfw.enforce import Iptables
 from dmsfw.errors import TableRefused
 from dmsfw.instance import LOCK_NAME
 from dmsfw.report.status import NetworkStatus, SourceStatus, Status, to_json
-from tests.unit.daemon_support import BROKEN, GOOD, SMTPS, Firewall
+from tests.unit.daemon_support import BROKEN, GOOD, SMTPS, Firewall, only_iptables
 
 NOBODY = 65534
 COMMANDS = ("run", "apply", "plan", "status", "clean", "check", "allow", "deny", "explain", "doctor", "list")
@@ -79,7 +79,7 @@ def run_dir(tmp_path: Path) -> Path:
 def firewall(monkeypatch: pytest.MonkeyPatch) -> Firewall:
     """No command of these tests sees the machine's own tables."""
     made = Firewall()
-    monkeypatch.setattr(commands.Iptables, "of_this_host", lambda **_: Iptables(made))
+    monkeypatch.setattr(commands.Backend, "of_this_host", lambda *_, **__: only_iptables(Iptables(made)))
     return made
 
 

@@ -34,6 +34,7 @@ from tests.unit.daemon_support import (
     Firewall,
     WrittenWorld,
     bridges,
+    only_iptables,
     status_in,
 )
 
@@ -79,7 +80,7 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     made = Host(tmp_path)
     monkeypatch.setattr(instance, "ABSTRACT_NAME", f"\0dmsfw-test-{secrets.token_hex(8)}")
-    monkeypatch.setattr(commands.Iptables, "of_this_host", made.enforcer)
+    monkeypatch.setattr(commands.Backend, "of_this_host", lambda _=None, **given: only_iptables(made.enforcer(**given)))
     monkeypatch.setattr(commands.World, "read_once", made.read_once)
     monkeypatch.setattr(commands, "obstacles", lambda: made.obstacles)
     caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -245,7 +246,7 @@ def test_run_serves_until_it_is_told_to_end(served: Host, capsys: pytest.Capture
     assert not instance.is_running(served.run_dir)
     told = capsys.readouterr()
     assert told.out == ""
-    assert [line.split()[2:][0] for line in told.err.splitlines()] == ["started", "network", "stopped"]
+    assert [line.split()[2:][0] for line in told.err.splitlines()] == ["firewall", "started", "network", "stopped"]
 
 
 def test_run_holds_the_lock_while_it_serves(served: Host) -> None:
@@ -285,7 +286,7 @@ def test_run_follows_its_log_settings(served: Host, capsys: pytest.CaptureFixtur
     served.config.write_text(GOOD.replace("'main'\n", "'main'\n\toption log_format 'json'\n"))
     served.runs("run")
     events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
-    assert events == ["started", "network opened", "stopped"]
+    assert events == ["firewall chosen", "started", "network opened", "stopped"]
 
 
 def test_run_says_that_it_waits_for_the_xtables_lock_and_can_be_stopped(

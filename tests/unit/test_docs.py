@@ -18,8 +18,10 @@ from typing import get_args
 import pytest
 
 from dmsfw import cli
+from dmsfw.backend import LEFT_OUT
 from dmsfw.chronicle import NO_UPLINK
 from dmsfw.config.options import OPTIONS
+from dmsfw.firewall4.enforcer import STOPPED
 from dmsfw.report.sentence import NO_GRANT
 from dmsfw.report.status import State
 
@@ -48,6 +50,7 @@ SAID_BY = {
     "decide/grants.py": ("obstacle",),
     "enforce/build.py": ("_fault",),
     "enforce/nftables.py": ("obstacles",),
+    "firewall4/render.py": ("_overlap",),
     "enforce/sockopt.py": ("refusal",),
     "observe/docker.py": ("reason",),
     "observe/events.py": ("__init__", "_listen"),
@@ -63,6 +66,7 @@ RAISED = {
     "EnforceError": 0,
     "TableChanged": 0,
     "TableRefused": 0,
+    "NotSupported": 0,
     "Busy": 0,
     "UsageError": 0,
     "Refused": 0,
@@ -218,7 +222,7 @@ def log_messages() -> frozenset[str]:
 @lru_cache
 def sentences() -> frozenset[str]:
     found = {text.strip() for name, module in modules() for text in said(name, module)}
-    found |= {NO_UPLINK, NO_GRANT}
+    found |= {NO_UPLINK, NO_GRANT, LEFT_OUT, STOPPED}
     return frozenset(text for text in found - NOT_SAID if SENTENCE.search(text.replace(HOLE, "|")))
 
 

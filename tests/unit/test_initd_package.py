@@ -98,8 +98,8 @@ def test_the_feed_recipe_builds_anew_over_what_a_broken_build_left(tmp_path: Pat
 
 def test_every_file_of_the_repository_that_lands_is_in_the_table_of_places() -> None:
     layout = (INITD / "package/builder/layout.py").read_text()
-    for path in (INITD / "files").iterdir():
-        assert f'"files/{path.name}"' in layout, path.name
+    for path in (path for path in (INITD / "files").rglob("*") if path.is_file()):
+        assert f'"{path.relative_to(INITD)}"' in layout, path.name
 
 
 def test_the_launcher_and_the_package_name_the_same_packages_of_python() -> None:

@@ -42,21 +42,22 @@ def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nft:
 
 
 def chain(**given: Any) -> dict[str, Any]:
-    base = {"family": "inet", "table": "fw4", "name": "forward", "handle": 1, "type": "filter", "hook": "forward"}
+    base = {"family": "inet", "table": "other", "name": "forward", "handle": 1, "type": "filter", "hook": "forward"}
     return {**base, "prio": 0, "policy": "drop", **given}
 
 
 def test_where_there_is_no_nft_and_no_firewall4_nothing_is_in_the_way(nft: Nft) -> None:
     del nft
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
 @pytest.mark.parametrize("family", ["inet", "ip", "ip6"])
 def test_a_chain_that_drops_forwarded_packets_is_named(nft: Nft, family: str) -> None:
     nft.has(chain(family=family))
-    (obstacle,) = obstacles(())
+    (obstacle,) = obstacles()
     assert (
-        obstacle == f"nftables chain {family} fw4 forward drops forwarded packets by its policy, whatever dmsfw accepts"
+        obstacle
+        == f"nftables chain {family} other forward drops forwarded packets by its policy, whatever dmsfw accepts"
     )
 
 
@@ -66,20 +67,20 @@ def test_a_chain_that_drops_forwarded_packets_is_named(nft: Nft, family: str) ->
         chain(policy="accept"),
         chain(hook="input"),
         chain(family="bridge"),
-        {"family": "inet", "table": "fw4", "name": "handle_reject", "handle": 9},
+        {"family": "inet", "table": "other", "name": "handle_reject", "handle": 9},
         "no chain at all",
         None,
     ],
 )
 def test_other_chains_are_in_nobodys_way(nft: Nft, harmless: object) -> None:
     nft.has(harmless)
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
 def test_each_dropping_chain_is_told(nft: Nft) -> None:
     nft.has(chain(), chain(policy="accept"), chain(family="ip", table="filter", name="FORWARD"))
-    assert [text.split(" drops")[0] for text in obstacles(())] == [
-        "nftables chain inet fw4 forward",
+    assert [text.split(" drops")[0] for text in obstacles()] == [
+        "nftables chain inet other forward",
         "nftables chain ip filter FORWARD",
     ]
 
@@ -100,33 +101,35 @@ def test_each_dropping_chain_is_told(nft: Nft) -> None:
 )
 def test_an_answer_that_is_none_is_none(nft: Nft, text: str) -> None:
     nft.says(text + "\n")
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
 @pytest.mark.parametrize("script", ["exit 1", "printf '\\377\\376'", "kill -9 $$"])
 def test_an_nft_that_fails_is_passed_over(nft: Nft, script: str) -> None:
     nft.script(script)
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
 def test_an_nft_that_hangs_is_not_waited_for(nft: Nft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nftables, "TIMEOUT_S", 0.05)
     nft.script("exec /bin/sleep 600")
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
 def test_an_nft_that_may_not_be_run_is_passed_over(nft: Nft) -> None:
     nft.path.mkdir()
-    assert obstacles(()) == ()
+    assert obstacles() == ()
 
 
-def test_firewall4_is_told_with_what_to_do(nft: Nft, tmp_path: Path) -> None:
-    (tmp_path / "fw4").touch()
-    nft.has(chain())
-    found = obstacles((tmp_path / "absent", tmp_path / "fw4"))
-    assert len(found) == 2
-    assert found[0].startswith("firewall4 (nftables) manages this router and is not served yet")
-    assert "install firewall3" in found[0]
+def test_firewall4s_own_chain_is_none_of_them_since_it_is_served(nft: Nft) -> None:
+    nft.has(chain(table="fw4"))
+    assert obstacles() == ()
+
+
+def test_a_chain_of_dockers_is_none_either_since_it_accepts_its_bridges(nft: Nft) -> None:
+    dockers = {"family": "ip", "table": "filter", "name": "DOCKER-USER", "handle": 9}
+    nft.has(chain(family="ip", table="filter"), dockers, chain(family="ip6", table="filter"))
+    assert [text.split(" drops")[0] for text in obstacles()] == ["nftables chain ip6 filter forward"]
 
 
 def test_firewall4_is_looked_for_where_openwrt_has_it() -> None:

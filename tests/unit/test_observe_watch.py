@@ -261,7 +261,7 @@ def test_one_thread_hears_files_and_links_and_pauses_in_a_storm(
     until(lambda: heard == ["link"])
     (tmp_path / "a").touch()
     until(lambda: "file" in heard)
-    until(lambda: watch._netlink_rests_until is None)
+    until(lambda: watch._bells[0].rests_until is None)
     space.flip()
     until(lambda: heard.count("link") == 2)
     watch.stop()
@@ -343,7 +343,7 @@ def test_a_netlink_socket_that_breaks_is_said_once_and_gone_without(
         watch = Watch(
             [WatchRule(tmp_path, frozenset({"a"}), partial(heard.append, "file"))], partial(heard.append, "link")
         )
-        netlink: Any = watch._netlink
+        netlink: Any = watch._bells[0].netlink
         watch.start()
         until(lambda: heard == ["link"])
     (tmp_path / "a").touch()

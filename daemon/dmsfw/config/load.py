@@ -97,6 +97,7 @@ def _settings(sections: list[Section], problems: Problems) -> Settings:
         uplink_devices=main.many("uplink_device", values.device),
         resync_s=main.one("resync_interval", values.seconds, default=DEFAULT.resync_s),
         metrics_file=main.one("metrics_file", values.metrics_file, default=DEFAULT.metrics_file),
+        backend=main.one("backend", values.backend, default=DEFAULT.backend),
         policies=tuple(egress.policy(reader) for reader in readers if reader.section.type == "egress"),
     )
 

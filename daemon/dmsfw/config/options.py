@@ -35,6 +35,8 @@ OPTIONS = (
     Known("dmsfw", "resync_interval", "option", "60", values.SECONDS, "time between whole passes without any event"),
     Known("dmsfw", "metrics_file", "option", "", values.METRICS,
           "where metrics for Prometheus are written after each pass; without it nowhere"),
+    Known("dmsfw", "backend", "option", "auto", values.BACKEND,
+          "the firewall that the rules go into; auto: whichever filters here, both where both do"),
     Known("egress", "enabled", "option", "1", values.BOOLEAN, "0 switches the section off; it is checked all the same"),
     Known("egress", "label", "list", "", values.LABEL, "selects networks that bear all of these labels"),
     Known("egress", "network", "list", "", values.NETWORK, "selects networks whose name is one of these"),

@@ -9,7 +9,7 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from dmsfw.model import MAX_PORT, PROTOS, Family, PortRange, Ports, Proto, Subnet, is_device_name
+from dmsfw.model import MAX_PORT, PROTOS, BackendChoice, Family, PortRange, Ports, Proto, Subnet, is_device_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
 LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+BACKENDS: tuple[BackendChoice, ...] = ("auto", "iptables", "nftables")
 FORMATS: tuple[LogFormat, ...] = ("text", "json")
 FAMILIES: tuple[Family, ...] = ("any", "ipv4", "ipv6")
 RESYNC_S = range(5, 86401)
@@ -31,6 +32,7 @@ MAX_SOCKET_PATH = 107
 """Longest path of a unix socket in bytes (unix(7): sun_path has 108, one for the NUL)."""
 
 BOOLEAN = "1 or 0 (or yes no, on off, true false, enabled disabled)"
+BACKEND = "auto, iptables or nftables"
 LEVEL = "debug, info, warning or error"
 FORMAT = "text or json"
 URL = f"unix:// and the absolute path of a socket, at most {MAX_SOCKET_PATH} bytes, without spaces"
@@ -71,6 +73,11 @@ def boolean(text: str) -> bool:
 def log_level(text: str) -> LogLevel:
     """Read a log level. Raises: NotAllowed."""
     return _choice(text, LEVELS, LEVEL)
+
+
+def backend(text: str) -> BackendChoice:
+    """Read which firewall is served. Raises: NotAllowed."""
+    return _choice(text, BACKENDS, BACKEND)
 
 
 def log_format(text: str) -> LogFormat:

@@ -73,6 +73,10 @@ class Blob:
             self._parsed[name] = tuple(self._entry(index) for index in range(first, last))
         return self._parsed[name]
 
+    def drops(self, name: str) -> bool:
+        """Tell whether a built-in chain drops by its policy what no rule has decided about."""
+        return name in self._chains and self._entry(self._chains[name][1]).target == "DROP"
+
     def ours_outside(self, own: str, builtin: str) -> list[tuple[str, int]]:
         """(chain, index) of the rules that carry our comment or jump to `own`, in chains other than these two."""
         suspects = set(self._holding(b"dmsfw:"))

@@ -13,31 +13,35 @@ from pathlib import Path
 FIREWALL4 = (Path("/sbin/fw4"), Path("/usr/sbin/fw4"), Path("/var/run/fw4.state"))
 """Any of these tells that firewall4 is in charge (OpenWrt 22.03 and later)."""
 
+SERVED = ("inet", "fw4")
+"""firewall4's own table, whatever its policy: the rules go into it."""
+
+DOCKERS = "DOCKER-USER"
+"""Docker makes this chain beside a FORWARD of its own, in which it accepts what comes from its bridges."""
+
 ROUTED = frozenset({"ip", "ip6", "inet"})
 """Families whose forward hook sees routed packets; that of `bridge` sees only what stays on one bridge."""
 
 TIMEOUT_S = 2.0
 
 
-def obstacles(firewall4: tuple[Path, ...] = FIREWALL4) -> tuple[str, ...]:
-    """Say what else decides about forwarded packets here, one sentence each; none on a router with firewall3."""
-    found = []
-    if any(path.exists() for path in firewall4):
-        found.append(
-            "firewall4 (nftables) manages this router and is not served yet: it rejects what dmsfw accepts; "
-            "install firewall3 and iptables-zz-legacy in its place, or open the networks in its own configuration"
-        )
-    found += [
+def obstacles() -> tuple[str, ...]:
+    """Say what else decides about forwarded packets here, one sentence each; firewall4 is served itself."""
+    return tuple(
         f"nftables chain {chain} drops forwarded packets by its policy, whatever dmsfw accepts" for chain in _dropping()
-    ]
-    return tuple(found)
+    )
 
 
 def _dropping() -> Iterator[str]:
-    for entry in _chains():
-        chain = entry.get("chain") if isinstance(entry, dict) else None
-        if isinstance(chain, dict) and _is_obstacle(chain):
+    chains = [chain for entry in _chains() if isinstance(entry, dict) and isinstance(chain := entry.get("chain"), dict)]
+    dockers = {_table(chain) for chain in chains if chain.get("name") == DOCKERS}
+    for chain in chains:
+        if _is_obstacle(chain) and _table(chain) not in {SERVED, *dockers}:
             yield " ".join(str(chain.get(part)) for part in ("family", "table", "name"))
+
+
+def _table(chain: dict[str, object]) -> tuple[str, str]:
+    return str(chain.get("family")), str(chain.get("table"))
 
 
 def _is_obstacle(chain: dict[str, object]) -> bool:

@@ -1,4 +1,4 @@
-"""The kernel's own news of links, addresses and routes, used as a bell: a raw socket that only wakes."""
+"""The kernel's own news of links, addresses and routes, or of nftables, used as a bell: a socket that only wakes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Final
 GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 """RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h)."""
 
+NFTABLES: Final = 1 << (7 - 1)
+"""NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h)."""
+
+NETLINK_NETFILTER: Final = 12
+
 BUFFER: Final = 2**20
 """Bytes the kernel may keep for us. A full one is no loss, since nothing is parsed: it wakes as well."""
 
@@ -18,16 +23,16 @@ AT_ONCE: Final = 1000
 
 
 class Netlink:
-    """A non-blocking socket on NETLINK_ROUTE.
+    """A non-blocking socket on NETLINK_ROUTE, or another protocol's.
 
     Raises: OSError when the kernel or a sandbox has none.
     """
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE, groups: int = GROUPS) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            self._socket.bind((0, GROUPS))
+            self._socket.bind((0, groups))
         except OSError:
             self._socket.close()
             raise

@@ -6,13 +6,14 @@ import os
 import select
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from dmsfw.observe.files import FileWatch, WatchRule
-from dmsfw.observe.netlink import Netlink
+from dmsfw.observe.netlink import NETLINK_NETFILTER, NFTABLES, Netlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,26 +32,44 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
+@dataclass
+class _Bell:
+    """A netlink socket, what its news call, and until when it is not listened to (monotonic seconds)."""
+
+    netlink: Netlink | None
+    ring: Callable[[], None]
+    of_nftables: bool = False
+    rests_until: float | None = None
+
+
 class Watch:
-    """Calls the rules' callbacks, and `on_netlink` for news of links and routes, in a thread of its own.
+    """Calls the rules' callbacks, and each bell's for its news, in a thread of its own.
+
+    `on_netlink`: for news of links and routes; `on_nftables`: for transactions of nftables, None: not listened to.
 
     What the kernel does not give is logged once and gone without: the timers are left then.
     """
 
-    def __init__(self, rules: Sequence[WatchRule], on_netlink: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rules: Sequence[WatchRule],
+        on_netlink: Callable[[], None],
+        on_nftables: Callable[[], None] | None = None,
+    ) -> None:
         self._files = _or_none(FILES_UNWATCHED, partial(FileWatch, rules))
-        self._netlink = _or_none("links and routes are not watched", Netlink)
-        self._on_netlink = on_netlink
+        self._bells = [_Bell(_or_none("links and routes are not watched", Netlink), on_netlink)]
+        if on_nftables is not None:
+            nftables = _or_none("nftables is not watched", partial(Netlink, NETLINK_NETFILTER, NFTABLES))
+            self._bells.append(_Bell(nftables, on_nftables, of_nftables=True))
         self._end, self._ender = os.pipe()
         self._poll = select.poll()
-        self._netlink_rests_until: float | None = None
         self._refusal_is_told = False
         self._tell_refusal()
         self._thread = threading.Thread(target=self._run, name="dmsfw watch", daemon=True)
 
     def start(self) -> None:
         """Begin to listen."""
-        for source in (self._end, self._files, self._netlink):
+        for source in (self._end, self._files, *(bell.netlink for bell in self._bells)):
             if source is not None:
                 self._poll.register(source, select.POLLIN)
         self._thread.start()
@@ -76,14 +95,13 @@ class Watch:
             return False
         if self._files is not None:
             self._serve_files(self._files, ready)
-        if self._netlink is not None:
-            self._serve_netlink(self._netlink, ready)
+        for bell in self._bells:
+            self._serve_bell(bell, ready)
         return True
 
     def _timeout_ms(self) -> int | None:
-        waits = []
-        if self._netlink_rests_until is not None:
-            waits.append(max(0.0, self._netlink_rests_until - time.monotonic()))
+        now = time.monotonic()
+        waits = [max(0.0, bell.rests_until - now) for bell in self._bells if bell.rests_until is not None]
         if self._files is not None and self._files.incomplete:
             waits.append(RETRY_S)
         return int(min(waits) * 1000) + 1 if waits else None
@@ -101,29 +119,29 @@ class Watch:
             self._refusal_is_told = True
             log.warning(FILES_UNWATCHED, error="fs.inotify.max_user_watches are in use")
 
-    def _serve_netlink(self, netlink: Netlink, ready: set[int]) -> None:
+    def _serve_bell(self, bell: _Bell, ready: set[int]) -> None:
         now = time.monotonic()
-        if netlink.fileno() in ready:
-            self._hear_netlink(netlink, now)
-        elif self._netlink_rests_until is not None and now >= self._netlink_rests_until:
-            self._netlink_rests_until = None
-            self._poll.register(netlink, select.POLLIN)
+        if bell.netlink is not None and bell.netlink.fileno() in ready:
+            self._hear(bell, bell.netlink, now)
+        elif bell.netlink is not None and bell.rests_until is not None and now >= bell.rests_until:
+            bell.rests_until = None
+            self._poll.register(bell.netlink, select.POLLIN)
 
-    def _hear_netlink(self, netlink: Netlink, now: float) -> None:
+    def _hear(self, bell: _Bell, netlink: Netlink, now: float) -> None:
         self._poll.unregister(netlink)
-        self._netlink_rests_until = now + REST_S
+        bell.rests_until = now + REST_S
         try:
             heard = netlink.drain()
         except OSError as error:
-            log.warning("links and routes are not watched", error=error.strerror)
-            self._netlink, self._netlink_rests_until = None, None
+            _say("nftables is not watched" if bell.of_nftables else "links and routes are not watched", error)
+            bell.netlink, bell.rests_until = None, None
             netlink.close()
             heard = True
         if heard:
-            self._on_netlink()
+            bell.ring()
 
     def _close(self) -> None:
-        for source in (self._files, self._netlink):
+        for source in (self._files, *(bell.netlink for bell in self._bells)):
             if source is not None:
                 source.close()
         os.close(self._end)
@@ -136,3 +154,7 @@ def _or_none(without: str, make: Callable[[], T]) -> T | None:
     except OSError as error:
         log.warning(without, error=error.strerror or str(error))
         return None
+
+
+def _say(without: str, error: OSError) -> None:
+    log.warning(without, error=error.strerror or str(error))

@@ -34,8 +34,9 @@ DEAF_S = 10.0
 CONFIG_FILES = frozenset({"network", "firewall"})
 """Foreign files beside ours that are read too."""
 
-FIREWALL_FILES = frozenset({"fw3.state", "fw3.lock"})
-"""firewall3 writes the one last of all, and lets go of the other when it ends, also where it failed in between."""
+FIREWALL_FILES = frozenset({"fw3.state", "fw3.lock", "fw4.lock"})
+"""firewall3 writes its state last of all. Both let go of their lock when they end, also where they failed in between;
+firewall4's state is written before anything is loaded, and tells nothing."""
 
 Wake = Callable[[str], None]
 
@@ -54,7 +55,8 @@ class World:
     """Owns the sources, their threads and the memory of last devices. All methods are for the main thread.
 
     `wake(trigger)` is called in other threads when something may have changed. `config`: our file; network and
-    firewall are beside it; firewall3's state file and lock are looked for beside `xtables_lock`.
+    firewall are beside it; firewall3's state file and lock, and firewall4's, are looked for beside `xtables_lock`.
+    `nftables`: listen to its transactions; this has the kernel load it where it was not.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class World:
         *,
         config: Path = Path("/etc/config/dmsfw"),
         xtables_lock: Path = Path("/run/xtables.lock"),
+        nftables: bool = False,
     ) -> None:
         self._settings, self._wake = settings, wake
-        self._config, self._xtables_lock = config, xtables_lock
+        self._config, self._xtables_lock, self._nftables = config, xtables_lock, nftables
         self._memory = Memory()
         self._lock = threading.Lock()
         self._docker, self._events = self._docker_source(), EventStream(self._docker_url, self._heard_event)
@@ -204,7 +207,8 @@ class World:
             WatchRule(lock.parent, FIREWALL_FILES, partial(self._wake, "firewall")),
             WatchRule(docker.parent, frozenset({docker.name}), self._docker_appeared),
         )
-        return Watch(rules, partial(self._uplinks.poke, "netlink", minor=True))
+        on_nftables = partial(self._wake, "nftables") if self._nftables else None
+        return Watch(rules, partial(self._uplinks.poke, "netlink", minor=True), on_nftables)
 
     def _docker_health(self, now: float) -> SourceHealth:
         failing: Source[tuple[Network, ...]] | EventStream = self._docker

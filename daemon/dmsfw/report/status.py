@@ -90,7 +90,7 @@ class Status:
     """The whole document.
 
     `remedies`: lines to paste that mend a reason. `ahead`: rules of others that a packet meets before ours.
-    `written_at`: epoch seconds.
+    `written_at`: epoch seconds. `firewalls`: what the rules are in.
     """
 
     version: str
@@ -112,6 +112,7 @@ class Status:
     last_pass: Pass | None = None
     last_error: str = ""
     resync_s: int = 60
+    firewalls: tuple[str, ...] = ()
     written_at: float = 0.0
     format: int = FORMAT
 

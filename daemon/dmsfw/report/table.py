@@ -171,6 +171,8 @@ def _foot(status: Status, painter: _Painter) -> list[str]:
     anew = f"everything is read anew at least every {status.resync_s} s"
     passes = f"Passes: {status.passes}; {anew}; rules due: {status.rules}"
     lines += painter.text(passes, 0)
+    if status.firewalls:
+        lines += painter.text(f"Firewall: {' and '.join(status.firewalls)}", 0)
     return lines + (painter.text(f"Last error: {status.last_error}", 0) if status.last_error else [])
 
 

@@ -38,6 +38,9 @@ PLACES = (
     Place("files/dmsfw.rpcd", "usr/libexec/rpcd/dmsfw", 0o755),
     Place("files/dmsfw.acl.json", "usr/share/rpcd/acl.d/dmsfw.json"),
     Place("files/dmsfw.completion", "usr/share/bash-completion/completions/dmsfw"),
+    Place("files/nftables.d/table-pre.nft", "usr/share/nftables.d/table-pre/10-dmsfw.nft"),
+    Place("files/nftables.d/forward.nft", "usr/share/nftables.d/chain-pre/forward/10-dmsfw.nft"),
+    Place("files/nftables.d/srcnat.nft", "usr/share/nftables.d/chain-post/srcnat/10-dmsfw.nft"),
     Place("files/bytecode", f"{HOME}/bytecode", 0o755),
     Place("files/start.py", f"{HOME}/start.py"),
 )
