@@ -127,6 +127,7 @@ def test_one_simple_run_is_told_in_these_lines_and_no_other(lab: Lab, dmsfw: Dms
     where = "network=dms-service_dms-network bridge=<{0}> subnet=<{0}-subnet> ports=tcp/465 uplink=pppoe-wan rules=3"
     uplinks = "wan(pppoe-wan),wan_6(pppoe-wan)"
     assert masked(dmsfw.lines, **names) == [
+        "info firewall chosen firewall=iptables",
         f"info started version=0.1.0 uplinks={uplinks} networks=4 selected=1 rules=3",
         f"info network opened {where.format('old')}",
         f"info network closed {where.format('old')}",

@@ -43,7 +43,7 @@ class Lab(Router):
         docker_iptables: let Docker write rules of its own, as on an ordinary host; iStoreOS starts it without.
         docker: start dockerd at once; else `engine.start()` and `load_image()` are the caller's, for a router whose
             Docker comes up late or never.
-        ipv6, firewall, internet: see Router.
+        ipv6, firewall, internet, firewall4: see Router.
 
     Attributes:
         engine: dockerd, to be killed, frozen and restarted.
@@ -59,8 +59,9 @@ class Lab(Router):
         ipv6: bool = True,
         firewall: bool = True,
         internet: bool = True,
+        firewall4: bool = False,
     ) -> None:
-        super().__init__(ipv6=ipv6, firewall=firewall, internet=internet)
+        super().__init__(ipv6=ipv6, firewall=firewall, internet=internet, firewall4=firewall4)
         self._docker_iptables, self._with_docker = docker_iptables, docker
 
     def start(self) -> None:

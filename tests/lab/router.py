@@ -11,6 +11,7 @@ from typing import TypeVar
 from tests.lab import paths
 from tests.lab.errors import LabError
 from tests.lab.firewall3 import Firewall3
+from tests.lab.firewall4 import Firewall4
 from tests.lab.isp import PORTS, Isp
 from tests.lab.namespaces import Namespaces
 from tests.lab.netifd import Netifd
@@ -42,11 +43,12 @@ class Router(Namespaces):
     Args:
         ipv6: addresses, routes and firewall rules for IPv6 too.
         firewall: load the recorded firewall3 ruleset; else the tables are the kernel's, empty and open.
+        firewall4: the firewall is firewall4 (`fw4`, with nft on the PATH, `firewall4` below), not firewall3.
         internet: start the provider's listeners and the name servers; else traffic finds nobody.
 
     Attributes:
         wan, wanb: the lines to the provider: `wan` (pppoe-wan) is up, `wanb` (eth2) waits for its `up()`.
-        netifd, firewall, isp: see there.
+        netifd, firewall, isp: see there. firewall4: only with the argument of that name.
         config: the router's /etc/config, as a folder of this machine: `network` and `firewall` lie in it.
     """
 
@@ -54,9 +56,13 @@ class Router(Namespaces):
     wanb: Uplink
     netifd: Netifd
     firewall: Firewall3
+    firewall4: Firewall4
     isp: Isp
 
-    def __init__(self, *, ipv6: bool = True, firewall: bool = True, internet: bool = True) -> None:
+    def __init__(
+        self, *, ipv6: bool = True, firewall: bool = True, internet: bool = True, firewall4: bool = False
+    ) -> None:
+        self._with_firewall4 = firewall4
         self._ipv6, self._with_firewall, self._with_internet = ipv6, firewall, internet
 
     @property
@@ -71,6 +77,9 @@ class Router(Namespaces):
         self.wanb = Uplink(WANB, self.sh, self.netifd, ipv6=self._ipv6)
         self.isp = Isp(self.folder / "log" / "isp.json", self.sh)
         self.firewall = Firewall3(self.folder / "fw3", self.config, self.run, ipv6=self._ipv6)
+        if self._with_firewall4:
+            (self.folder / "bin" / "fw3").unlink()
+            self.firewall4 = Firewall4(self.folder, self.config, self.run)
         self.sh(Isp.commands(ipv6=self._ipv6) + "\n" + self.wan.commands())
         self.wan.up_for_netifd()
         self._start_services()
@@ -93,7 +102,9 @@ class Router(Namespaces):
     def _start_services(self) -> None:
         """Start the provider's listeners and both name servers, load the firewall meanwhile, then wait for them."""
         services = self._internet() if self._with_internet else []
-        if self._with_firewall:
+        if self._with_firewall4:
+            self.firewall4.restart()
+        elif self._with_firewall:
             self.firewall.restart()
         for service in services:
             service.wait_for("ready")

@@ -93,6 +93,7 @@ def _of_the_daemon(snapshot: Snapshot, plan: Plan, health: Health, idle: Sequenc
         last_pass=health.last_pass,
         last_error=clean(health.last_error, TEXT_LIMIT) if health.last_error else "",
         resync_s=snapshot.settings.resync_s,
+        firewalls=plan.served,
     )
 
 

@@ -1,0 +1,171 @@
+"""The field case on a router with firewall4, and all that befalls its table: with a real Docker, real connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.conftest import restore_docker, restore_network
+from tests.e2e.support import SHIPPED, WAN_ADDRESS, Dmsfw, create, existing, field_network, named
+from tests.lab import SERVER, SERVER6, Lab
+
+SIX = SHIPPED.replace("list proto 'tcp'", "list network 'six'\n\tlist proto 'tcp'")
+UNMASQUERADED = "table inet fw4\nflush chain inet fw4 srcnat_wan\n"
+
+
+@pytest.fixture(scope="module")
+def shared(_compiled: None) -> Iterator[Lab]:
+    with Lab(firewall4=True) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared: Lab) -> Iterator[Lab]:
+    yield shared
+    restore_docker(shared)
+    restore_network(shared)
+    shared.firewall4.exclude()
+    shared.sh("rm -rf /run/dmsfw /etc/config/dmsfw; nft flush ruleset; for t in filter nat; do :; done")
+    shared.firewall4.restart()
+
+
+def nft(lab: Lab, text: str) -> None:
+    lab.run(["nft", "-f", "-"], text=text)
+
+
+def ours(lab: Lab) -> list[str]:
+    """Every line of the ruleset that names us, counters left out."""
+    return [line.strip() for line in lab.run(["nft", "-s", "list", "ruleset"]).stdout.splitlines() if "dmsfw" in line]
+
+
+def is_open(lab: Lab) -> bool:
+    return bool(lab.connect("app", SERVER, 465) == "open")
+
+
+def test_the_shipped_configuration_opens_the_port_and_no_other(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.compose("up", "-d")
+    assert lab.connect("app", SERVER, 465) == "refused"
+    dmsfw.start()
+    assert lab.connect("app", SERVER, 465).peer == WAN_ADDRESS
+    assert lab.connect("app", SERVER, 587) == "refused"
+    code, status = dmsfw.status()
+    assert (code, status["state"], status["firewalls"]) == (0, "in sync", ["firewall4 (nftables)"])
+    assert "info firewall chosen firewall=" in "\n".join(dmsfw.lines)
+    assert existing(lab, 4) == existing(lab, 6) == []  # no table of iptables was made
+    with open(f"/proc/{dmsfw.running.pid}/maps") as maps:  # noqa: PTH123 - of a process
+        assert "xtables" not in maps.read()  # nor was python-iptables loaded
+
+
+def test_compose_may_recreate_the_network(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.compose("up", "-d")
+    dmsfw.start()
+    before = field_network(lab).bridge
+    lab.compose("down", "-t", "0")
+    lab.compose("up", "-d")
+    assert field_network(lab).bridge != before
+    lab.wait(lambda: is_open(lab), "the port of the new network")
+    lab.wait(lambda: not [line for line in ours(lab) if before in line], "the end of the old elements")
+
+
+def test_without_the_zones_masquerade_ours_translates(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.compose("up", "-d")
+    nft(lab, UNMASQUERADED)
+    dmsfw.start()
+    assert lab.connect("app", SERVER, 465).peer == WAN_ADDRESS
+
+
+def test_ipv6_is_served(lab: Lab, dmsfw: Dmsfw) -> None:
+    create(lab, "six", "--ipv6", "--subnet", "fd00:6::/64", *named("dms6"), container="c6")
+    # The bridge is in no zone, and its neighbours' questions for the router meet INPUT, which is the owner's to open.
+    nft(lab, "insert rule inet fw4 input iifname dms6 meta l4proto ipv6-icmp accept")
+    assert lab.connect("c6", SERVER6, 465) != "open"
+    dmsfw.start(SIX)
+    assert lab.connect("c6", SERVER6, 465) == "open"
+    assert lab.connect("c6", SERVER6, 587) != "open"
+
+
+def test_over_reloads_with_the_include_files_no_element_is_ever_missing(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.firewall4.include()
+    lab.firewall4.restart()
+    lab.compose("up", "-d")
+    dmsfw.start()
+    before, passes = ours(lab), dmsfw.document["passes"]
+    for _ in range(5):
+        lab.firewall4.reload()
+        assert is_open(lab)
+    assert ours(lab) == before
+    assert dmsfw.document["passes"] >= passes
+    assert "rules repaired" not in dmsfw.log
+
+
+DEEDS: dict[str, Callable[[Lab], object]] = {
+    "reload": lambda lab: lab.firewall4.reload(),
+    "restart": lambda lab: lab.firewall4.restart(),
+    "stop, start": lambda lab: (lab.firewall4.stop(), lab.firewall4.start()),
+    "flush, start": lambda lab: (lab.firewall4.flush(), lab.firewall4.start()),
+    "nft flush ruleset, reload": lambda lab: (lab.run(["nft", "flush", "ruleset"]), lab.firewall4.reload()),
+}
+
+
+@pytest.mark.parametrize("included", [True, False], ids=["with include files", "without"])
+@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+def test_the_port_is_open_again_after(lab: Lab, dmsfw: Dmsfw, deed: Callable[[Lab], object], *, included: bool) -> None:
+    if included:
+        lab.firewall4.include()
+        lab.firewall4.restart()
+    lab.compose("up", "-d")
+    dmsfw.start()
+    before = sorted(ours(lab))
+    deed(lab)
+    lab.wait(lambda: sorted(ours(lab)) == before, "all of it again")
+    assert is_open(lab)
+    dmsfw.wait_for("in sync")
+
+
+def test_a_stopped_firewall_is_said_until_it_starts(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.compose("up", "-d")
+    dmsfw.start()
+    lab.firewall4.stop()
+    dmsfw.wait_for("degraded", "firewall4 is stopped")
+    lab.firewall4.start()
+    dmsfw.wait_for("in sync")
+    assert is_open(lab)
+
+
+def test_boot_and_reload_with_the_include_files_need_no_daemon(lab: Lab) -> None:
+    lab.firewall4.include()
+    for deed in DEEDS.values():
+        deed(lab)
+    lab.compose("up", "-d")
+    assert lab.connect("app", SERVER, 465) == "refused"
+
+
+def test_clean_leaves_nothing(lab: Lab, dmsfw: Dmsfw) -> None:
+    before = lab.run(["nft", "-s", "list", "ruleset"]).stdout
+    lab.compose("up", "-d")
+    dmsfw.start().stop()
+    assert is_open(lab)  # the rules stay
+    lab.dmsfw("clean", check=True)
+    assert lab.run(["nft", "-s", "list", "ruleset"]).stdout == before
+
+
+def test_where_legacy_rules_filter_too_both_are_served(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.compose("up", "-d")
+    dmsfw.start()
+    lab.sh("iptables -P FORWARD DROP; iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+    try:
+        lab.wait(lambda: is_open(lab), "both firewalls to be open")
+        lab.wait(lambda: dmsfw.document["firewalls"] == ["iptables", "firewall4 (nftables)"], "both in the status")
+    finally:
+        lab.sh("iptables -P FORWARD ACCEPT; iptables -F FORWARD")
+    lab.wait(lambda: dmsfw.document["firewalls"] == ["firewall4 (nftables)"], "only one in the status")
+    lab.wait(lambda: not [line for line in lab.rules() if "DMSFW" in line], "the end of our rules there")
+
+
+def test_a_hostile_bridge_opens_nothing(lab: Lab, dmsfw: Dmsfw) -> None:
+    lab.docker("network", "create", "-o", 'com.docker.network.bridge.name=x"accept#', "evil")
+    dmsfw.start(SHIPPED.replace("list proto 'tcp'", "list network 'evil'\n\tlist proto 'tcp'"))
+    assert "accept#" not in json.dumps(ours(lab))
+    assert "network skipped" in dmsfw.log

@@ -1,0 +1,61 @@
+"""firewall4 as a newer router runs it: the recorded ruleset, and the things that befall everybody's tables."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests.lab import nft, paths
+
+Run = Callable[[Sequence[str]], "CompletedProcess[str]"]
+PLACES = {"table-pre": "table-pre", "forward": "chain-pre/forward", "srcnat": "chain-post/srcnat"}
+
+
+class Firewall4:
+    """Drives the program `fw4` inside the router (see inside/fw4.py for what it does)."""
+
+    def __init__(self, folder: Path, config: Path, run: Run) -> None:
+        self._folder, self._run = folder, run
+        (folder / "fw4").mkdir(exist_ok=True)
+        shutil.copy(nft.RULESET, folder / "fw4" / "ruleset")
+        shutil.copy(paths.RECORDED / "fw4.state.json", folder / "fw4" / "state")
+        shutil.copy(paths.RECORDED / "config.firewall4", config / "firewall")
+        program = folder / "bin" / "fw4"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{paths.INSIDE / "fw4.py"}" "$@"\n')
+        program.chmod(0o755)
+        (folder / "bin" / "nft").write_text(f'#!/bin/sh\nexec "{nft.NFT}" "$@"\n')
+        (folder / "bin" / "nft").chmod(0o755)
+
+    def include(self) -> None:
+        """Put the package's include files where firewall4 finds them, from the next reload on."""
+        for name, place in PLACES.items():
+            target = self._folder / "nftables.d" / place / "10-dmsfw.nft"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(nft.INCLUDES / f"{name}.nft", target)
+
+    def exclude(self) -> None:
+        """Take them away."""
+        shutil.rmtree(self._folder / "nftables.d", ignore_errors=True)
+
+    def restart(self) -> None:
+        """Delete the table and load it anew."""
+        self._run(["fw4", "restart"])
+
+    def reload(self) -> None:
+        """Load it anew in one transaction."""
+        self._run(["fw4", "reload"])
+
+    def stop(self) -> None:
+        """Delete the table."""
+        self._run(["fw4", "stop"])
+
+    def start(self) -> None:
+        """Load it."""
+        self._run(["fw4", "start"])
+
+    def flush(self) -> None:
+        """Delete everybody's tables."""
+        self._run(["fw4", "flush"])

@@ -1,0 +1,125 @@
+"""Which firewall is served, and what becomes of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from dmsfw.backend import LEFT_OUT, Backend
+from dmsfw.errors import EnforceError, TableChanged, TableRefused
+from dmsfw.model import BackendChoice, Change, Grant, Plan
+from tests.unit.test_firewall4 import GRANT
+
+
+@dataclass
+class Recorder:
+    """One firewall that notes what it is asked."""
+
+    table: bool = False
+    left: tuple[Change, ...] = ()
+    fault: EnforceError | None = None
+    wrote: bool = False
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        self.asked.append(("prepare", 0))
+
+    def plan(self, grants: Sequence[Grant]) -> Plan:
+        return Plan(self.left, len(grants))
+
+    def converge(self, grants: Sequence[Grant]) -> Plan:
+        self.asked.append(("converge", len(grants)))
+        if self.fault is not None:
+            raise self.fault
+        return Plan((), len(grants), (("br-a", 1),))
+
+    def changed(self) -> bool:
+        return self.wrote
+
+    def packets(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def has_table(self) -> bool:
+        return self.table
+
+
+@dataclass
+class Host:
+    choice: BackendChoice = "auto"
+    installed: bool = False
+    nft: bool = False
+    legacy: bool = False
+    iptables: Recorder = field(default_factory=Recorder)
+    firewall4: Recorder = field(default_factory=Recorder)
+
+    @property
+    def backend(self) -> Backend:
+        return Backend(
+            self.iptables,
+            self.firewall4,
+            lambda: self.choice,
+            installed=lambda: self.installed,
+            has_nft=lambda: self.nft,
+            legacy_filters=lambda: self.legacy,
+        )
+
+
+@pytest.mark.parametrize(
+    ("host", "served"),
+    [
+        (Host(), ("iptables",)),
+        (Host(nft=True), ("iptables",)),
+        (Host(nft=True, firewall4=Recorder(table=True)), ("firewall4 (nftables)",)),
+        (Host(installed=True), ("firewall4 (nftables)",)),
+        (Host(installed=True, legacy=True), ("iptables", "firewall4 (nftables)")),
+        (Host("iptables", installed=True), ("iptables",)),
+        (Host("nftables"), ("firewall4 (nftables)",)),
+    ],
+)
+def test_what_filters_is_served(host: Host, served: tuple[str, ...]) -> None:
+    assert host.backend.converge([GRANT]).served == served
+    assert (("converge", 1) in host.iptables.asked) == ("iptables" in served)
+    assert (("converge", 1) in host.firewall4.asked) == ("firewall4 (nftables)" in served)
+
+
+def test_what_is_not_served_is_cleaned_of_what_is_ours() -> None:
+    left = Host(installed=True, iptables=Recorder(left=(Change("-", "ipv4 filter", "x"),)))
+    left.backend.converge([GRANT])
+    assert left.iptables.asked == [("converge", 0)]
+    clean = Host(installed=True)
+    clean.backend.converge([GRANT])
+    assert clean.iptables.asked == []  # python-iptables is not loaded for nothing
+    forced = Host("iptables", nft=True, firewall4=Recorder(table=True))
+    assert forced.backend.converge([GRANT]).notes == (LEFT_OUT,)
+    assert forced.firewall4.asked == [("converge", 0)]
+
+
+def test_a_firewall_that_is_swapped_counts_as_changed() -> None:
+    host = Host()
+    backend = host.backend
+    backend.converge([GRANT])
+    assert not backend.changed()
+    host.installed = True
+    assert backend.changed()
+    backend.converge([GRANT])
+    assert not backend.changed()
+    host.firewall4.wrote = True
+    assert backend.changed()
+
+
+def test_a_fault_of_one_leaves_the_other_its_turn() -> None:
+    host = Host(installed=True, legacy=True, firewall4=Recorder(fault=TableRefused("no nft")))
+    with pytest.raises(TableRefused) as raised:
+        host.backend.converge([GRANT])
+    assert host.iptables.asked == [("converge", 1)]
+    assert isinstance(raised.value.done, Plan)
+    host.iptables.fault = TableChanged("lost")
+    with pytest.raises(TableChanged):
+        host.backend.converge([GRANT])
+
+
+def test_a_counter_is_that_of_iptables() -> None:
+    assert Host().backend.packets() == {"a": 1}
+    assert Host(installed=True).backend.packets() == {}

@@ -1,0 +1,128 @@
+"""firewall4's pure parts: boxes, elements, hostile listings, and what a program that fails is said to be."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_network
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmsfw.errors import EnforceError, TableChanged, TableRefused
+from dmsfw.firewall4 import rules
+from dmsfw.firewall4.boxes import Box, Span, disjoint, meet
+from dmsfw.firewall4.document import parse, value_of
+from dmsfw.firewall4.netlink import messages
+from dmsfw.firewall4.program import Nft
+from dmsfw.firewall4.render import render
+from dmsfw.firewall4.sets import PARTS, SETS
+from dmsfw.model import Grant, PortRange
+
+SIZES = {"iif": 16, "oif": 16, "saddr": 16, "daddr": 16, "proto": 4, "dport": 4}
+GRANT = Grant("a", "br-a", ip_network("10.1.0.0/24"), "wan0", "tcp", (PortRange(465, 465),))
+spans = st.tuples(st.integers(0, 5), st.integers(0, 5)).map(lambda pair: Span(min(pair), max(pair)))
+boxes = st.lists(st.tuples(st.sampled_from("ab"), spans, spans), max_size=6)
+
+
+def points(box: Box) -> set[tuple[object, ...]]:
+    return set(product(*([part] if isinstance(part, str) else range(part.first, part.last + 1) for part in box)))
+
+
+@given(boxes)
+def test_cut_boxes_hold_the_same_points_and_none_twice(given_boxes: list[Box]) -> None:
+    cut = disjoint([(box, str(number)) for number, box in enumerate(given_boxes)])
+    assert set().union(*map(points, cut)) == set().union(*map(points, given_boxes))
+    assert not any(meet(one, other) for one, other in combinations(cut, 2))
+
+
+def test_a_key_is_no_longer_than_the_kernel_and_nft_can_take() -> None:
+    for parts in PARTS.values():
+        assert len(parts) <= 5
+        assert sum(SIZES[part] for part in parts) <= 64
+
+
+def test_networks_that_overlap_are_not_opened_together_where_the_two_sets_would_mix_them_up() -> None:
+    there = ip_network("192.0.2.0/24")
+    first = Grant("a", "br-a", ip_network("10.1.0.0/16"), "wan0", "tcp", (PortRange(1, 1),), there)
+    second = Grant("b", "br-b", ip_network("10.1.1.0/24"), "wan0", "tcp", (PortRange(2, 2),), there)
+    rendered = render([first, second])
+    assert len(rendered.elements["dmsfw1_to4"]) == 1
+    assert "br-b (10.1.1.0/24) and br-a (10.1.0.0/16) overlap" in rendered.refused[0]
+
+
+def test_addresses_are_prefixes_where_they_can_be() -> None:
+    spec = SETS["dmsfw1_from4"]
+    assert value_of(("a", "b", Span(0x0A010000, 0x0A01FFFF)), spec)["concat"][2] == {
+        "prefix": {"addr": "10.1.0.0", "len": 16}
+    }
+    assert value_of(("a", "b", Span(1, 3)), spec)["concat"][2] == {"range": ["0.0.0.1", "0.0.0.3"]}
+    assert value_of(("a", "b", Span(7, 7)), spec)["concat"][2] == "0.0.0.7"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", '{"nftables": 7}', '{"nftables": [{"rule": {}}]}', "[" * 9999])
+def test_a_listing_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(TableRefused, match="cannot be read"):
+        parse(text)
+
+
+@pytest.mark.parametrize("value", [7, None, "x", {}, {"concat": 7}, {"concat": ["a", "b", {"range": [1]}]}, [[]]])
+def test_an_element_of_another_form_is_kept_as_it_was_listed(value: object) -> None:
+    listed = {"family": "inet", "table": "fw4", "name": "dmsfw1_from4", "elem": [{"elem": {"val": value}}]}
+    (element,) = parse(json.dumps({"nftables": [{"set": listed}]})).sets["dmsfw1_from4"].elements
+    assert (element.box, element.value) == (None, value)
+
+
+@pytest.mark.parametrize("name", ["dmsfw1_out4", "dmsfw0_x", "dmsfw12_"])
+def test_names_with_a_version_are_ours(name: str) -> None:
+    assert rules.is_own_name(name)
+    assert not any(map(rules.is_own_name, ("dmsfw", "dmsfw_out", "dmsfwx_out", "xdmsfw1_out", "out4")))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_may_come_over_netlink(data: bytes) -> None:
+    list(messages(data))
+
+
+FAILURES = {
+    "Error: JSON support not compiled-in": (TableRefused, "nftables-json"),
+    "internal:0:0-0: Error: Could not process rule: No such file or directory": (TableChanged, "meanwhile"),
+    "internal:0:0-0: Error: Could not process rule: Operation not supported": (TableRefused, "Linux 5.6"),
+    "netlink: Error: cache initialization failed: Operation not permitted": (TableRefused, "another program owns"),
+    "Error: \x1b[31mevil": (TableRefused, r"nft: \?\[31mevil"),
+    "": (TableRefused, "ended with 3"),
+}
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path / "nft"
+
+
+@pytest.mark.parametrize(("said", "expected"), FAILURES.items(), ids=repr)
+def test_a_failure_of_nft_is_one_clear_line(program: Path, said: str, expected: tuple[type[EnforceError], str]) -> None:
+    (program.parent / "said").write_text(said)
+    copy = 'while IFS= read -r line || [ -n "$line" ]; do echo "$line" >&2; done'
+    program.write_text(f"#!/bin/sh\n{copy} <{program.parent}/said\nexit 3\n")
+    program.chmod(0o755)
+    kind, words = expected
+    with pytest.raises(kind, match=words) as raised:
+        Nft().commit([])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_machine_without_nft_is_told_what_to_install(program: Path) -> None:
+    del program
+    with pytest.raises(TableRefused, match="nft is not installed: opkg install nftables-json"):
+        Nft().table()
+
+
+def test_a_grant_without_overlaps_is_one_element_a_port_and_one_to_masquerade_it() -> None:
+    rendered = render([GRANT])
+    assert {name: len(found) for name, found in rendered.elements.items() if found} == {
+        "dmsfw1_out4": 1,
+        "dmsfw1_masq4": 1,
+    }
