@@ -10,12 +10,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Protocol
 
 from dmsfw.enforce import Iptables, legacy
 from dmsfw.enforce.nftables import FIREWALL4
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
-from dmsfw.firewall4 import Firewall4
+from dmsfw.firewall4.netlink import Question
 from dmsfw.model import BackendChoice, Grant, Plan
 
 IPTABLES, NFTABLES = "iptables", "firewall4 (nftables)"
@@ -48,13 +49,6 @@ class Enforcer(Protocol):
         """Packets passed, by grant. Raises: EnforceError."""
 
 
-class TableEnforcer(Enforcer, Protocol):
-    """firewall4, which may be stopped."""
-
-    def has_table(self) -> bool:
-        """Tell whether its table is there. Raises: TableRefused."""
-
-
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """Which ones are served. `asked`: nftables may be asked at all, since there is a sign of it."""
@@ -77,11 +71,16 @@ def has_signs() -> bool:
 
 @dataclass
 class Backend:
-    """Enforces in whichever firewall filters. `choice`: the option `backend`, asked each time."""
+    """Enforces in whichever firewall filters.
+
+    `choice`: the option `backend`, asked each time. `firewall4` gives always the same one; its modules are loaded by
+    the first call. `has_table`: whether firewall4's table is there; it may raise TableRefused.
+    """
 
     iptables: Enforcer
-    firewall4: TableEnforcer
+    firewall4: Callable[[], Enforcer]
     choice: Callable[[], BackendChoice] = lambda: "auto"
+    has_table: Callable[[], bool] = field(default_factory=lambda: Question().has_table)
     installed: Callable[[], bool] = has_signs
     has_nft: Callable[[], bool] = lambda: shutil.which("nft") is not None
     legacy_filters: Callable[[], bool] = legacy.filters
@@ -95,7 +94,7 @@ class Backend:
         stop: Callable[[], bool] = lambda: False,
     ) -> Backend:
         """The firewalls of this machine. `slow` and `stop`: see XtablesLock."""
-        return cls(Iptables.of_this_host(slow=slow, stop=stop), Firewall4(), choice)
+        return cls(Iptables.of_this_host(slow=slow, stop=stop), cache(_firewall4), choice)
 
     def prepare(self) -> None:
         """Get ready, so that the first event need not wait."""
@@ -103,7 +102,7 @@ class Backend:
         if chosen.iptables:
             self.iptables.prepare()
         if chosen.nftables:
-            self.firewall4.prepare()
+            self.firewall4().prepare()
 
     def plan(self, grants: Sequence[Grant]) -> Plan:
         """What `converge` would change; nothing is written. Raises: EnforceError."""
@@ -126,14 +125,14 @@ class Backend:
         chosen = self._choose()
         if chosen != self._last:
             return True
-        return (chosen.iptables and self.iptables.changed()) or (chosen.nftables and self.firewall4.changed())
+        return (chosen.iptables and self.iptables.changed()) or (chosen.nftables and self.firewall4().changed())
 
     def touched(self) -> bool:
         """Tell whether anything is other than the last `converge` left it, by its content. Raises: EnforceError."""
         chosen = self._choose()
         if chosen != self._last:
             return True
-        return (chosen.iptables and self.iptables.touched()) or (chosen.nftables and self.firewall4.touched())
+        return (chosen.iptables and self.iptables.touched()) or (chosen.nftables and self.firewall4().touched())
 
     def packets(self) -> dict[str, int]:
         """Packets that owned rules have passed, by id, as far as they are counted. Raises: EnforceError."""
@@ -151,7 +150,7 @@ class Backend:
 
     def _has_table(self) -> bool:
         try:
-            return self.firewall4.has_table()
+            return self.has_table()
         except TableRefused:
             return False
 
@@ -160,9 +159,9 @@ class Backend:
     ) -> Iterator[Plan | EnforceError]:
         """What each firewall did. One that is not chosen is cleaned, if there is anything of ours."""
         if chosen.nftables:
-            yield _tried(way(self.firewall4), grants)
+            yield _tried(way(self.firewall4()), grants)
         elif chosen.asked and self._has_table():
-            yield _tried(way(self.firewall4), ())
+            yield _tried(way(self.firewall4()), ())
         if chosen.iptables:
             yield _tried(way(self.iptables), grants)
         elif chosen.nftables and self._has_leftovers():
@@ -174,6 +173,12 @@ class Backend:
             return bool(self.iptables.plan(()))
         except EnforceError:
             return False
+
+
+def _firewall4() -> Enforcer:
+    from dmsfw.firewall4.enforcer import Firewall4  # noqa: PLC0415 - 1 MB that a router with firewall3 need not load
+
+    return Firewall4()
 
 
 def _tried(what: Callable[[Sequence[Grant]], Plan], grants: Sequence[Grant]) -> Plan | EnforceError:

@@ -13,7 +13,7 @@ import pytest
 
 from dmsfw.decide.grants import grants
 from dmsfw.errors import TableChanged, TableRefused
-from dmsfw.firewall4 import Firewall4
+from dmsfw.firewall4.enforcer import Firewall4
 from dmsfw.firewall4.program import Nft
 from dmsfw.model import Grant, PortRange
 from tests.contract.benches import enable_forwarding
@@ -34,12 +34,12 @@ DAMAGES = {
     "a reload without include files": reload,
     "a restart": lambda: (nft("delete table inet fw4"), reload()),
     "everything is flushed": lambda: (nft("flush ruleset"), reload()),
-    "an element is deleted": lambda: nft("flush set inet fw4 dmsfw1_out4"),
+    "an element is deleted": lambda: nft("flush set inet fw4 dmsfw1_nat4"),
     "an element is added": lambda: nft(
-        'add element inet fw4 dmsfw1_out4 { "br-x" . "wan" . 10.0.0.0/8 . tcp . 1-65535 }'
+        'add element inet fw4 dmsfw1_nat4 { "br-x" . "wan" . 10.0.0.0/8 . tcp . 1-65535 }'
     ),
     "an element of another form is added": lambda: nft(
-        'add element inet fw4 dmsfw1_all4 { "br*" . "w*" . 1.2.3.4 . 0-9 }'
+        'add element inet fw4 dmsfw1_outall4 { "br*" . "w*" . 1.2.3.4 . 0-9 }'
     ),
     "the jump is removed": lambda: drop("forward"),
     "the jump in nat is removed": lambda: drop("srcnat"),
@@ -60,7 +60,7 @@ DAMAGES = {
     "a rule is added to the own chain": lambda: nft("add rule inet fw4 dmsfw1_forward accept"),
     "a rule is widened": lambda: (
         nft("flush chain inet fw4 dmsfw1_srcnat"),
-        nft('add rule inet fw4 dmsfw1_srcnat masquerade comment "dmsfw: dmsfw1_masq4"'),
+        nft('add rule inet fw4 dmsfw1_srcnat masquerade comment "dmsfw: dmsfw1_nat4"'),
     ),
     "a rule of ours stands in input": lambda: nft('insert rule inet fw4 input accept comment "dmsfw: somebody"'),
     "another version was here": lambda: nft(
@@ -69,8 +69,8 @@ DAMAGES = {
         'chain forward { ct state new jump dmsfw0_forward comment "dmsfw: old"; }; }'
     ),
     "a set is of another make": lambda: (
-        nft("flush chain inet fw4 dmsfw1_forward; delete set inet fw4 dmsfw1_all4"),
-        nft("add set inet fw4 dmsfw1_all4 { type ipv4_addr; elements = { 1.2.3.4 }; }"),
+        nft("flush chain inet fw4 dmsfw1_forward; delete set inet fw4 dmsfw1_outall4"),
+        nft("add set inet fw4 dmsfw1_outall4 { type ipv4_addr; elements = { 1.2.3.4 }; }"),
     ),
 }
 
@@ -166,7 +166,7 @@ def test_a_pass_brings_everything_and_the_next_one_nothing() -> None:
     assert ours() == []  # a plan writes nothing
     done = firewall.converge(ALL)
     assert done == planned
-    assert [len(elements(f"dmsfw1_{name}")) for name in ("out4", "out6", "from4", "to4", "all4")] == [1] * 5
+    assert [len(elements(f"dmsfw1_{name}")) for name in ("nat4", "nat6", "from4", "natto4", "natall4")] == [1] * 5
     assert firewall.converge(ALL).changes == enforcer().converge(ALL).changes == ()
     assert foreign() == before
 
@@ -305,7 +305,7 @@ def test_other_peoples_elements_and_sets_do_not_wake() -> None:
     assert firewall.changed()
     assert firewall.changed()  # until there was a pass
     firewall.converge([MAIL])
-    nft("flush set inet fw4 dmsfw1_out4")
+    nft("flush set inet fw4 dmsfw1_nat4")
     assert firewall.changed()
 
 
@@ -322,19 +322,45 @@ class Meddler(Nft):
 
 @pytest.mark.usefixtures("fw4")
 def test_who_writes_right_behind_us_is_noticed_at_once() -> None:
-    firewall = enforcer(NOWHERE, Meddler("flush set inet fw4 dmsfw1_out4"))
+    firewall = enforcer(NOWHERE, Meddler("flush set inet fw4 dmsfw1_nat4"))
     with pytest.raises(TableChanged, match="a moment ago"):
         firewall.converge([MAIL])
     firewall.nft = Nft()
     assert firewall.converge([MAIL])
-    assert len(elements("dmsfw1_out4")) == 1
+    assert len(elements("dmsfw1_nat4")) == 1
+
+
+@pytest.mark.parametrize("deed", ["flush chain inet fw4 forward", "delete table inet fw4", "flush ruleset"])
+@pytest.mark.usefixtures("fw4")
+def test_who_removes_a_jump_right_behind_a_transaction_of_mere_elements_is_noticed_at_once(deed: str) -> None:
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    firewall.nft = Meddler(deed)
+    with pytest.raises(TableChanged, match="a moment ago"):
+        firewall.converge([MAIL, MAIL6])
+
+
+@pytest.mark.usefixtures("fw4")
+def test_after_a_transaction_of_mere_elements_only_their_sets_are_read_again() -> None:
+    class Frugal(Nft):
+        def table(self) -> str | None:
+            raise AssertionError("the whole table was read")
+
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    firewall.nft = Frugal()
+    assert firewall.converge([MAIL, MAIL6])
+    assert firewall.converge([MAIL6])
+    assert not firewall.changed()
+    firewall.nft = Nft()
+    assert not enforcer().converge([MAIL6])
 
 
 @pytest.mark.usefixtures("fw4")
 def test_who_writes_between_reading_and_writing_is_a_lost_race() -> None:
     class Early(Nft):
         def commit(self, commands: object) -> None:
-            nft("flush set inet fw4 dmsfw1_out4")
+            nft("flush set inet fw4 dmsfw1_nat4")
             super().commit(commands)  # type: ignore[arg-type]
 
     enforcer().converge([MAIL])
@@ -351,11 +377,11 @@ def test_a_comment_is_cut_where_nft_would_refuse_it_and_may_hold_anything() -> N
     hostile = 'x"accept#\n\x1b[31m' + "w" * 300
     firewall = enforcer()
     firewall.converge([replace(MAIL, whys=(hostile,))])
-    (element,) = elements("dmsfw1_out4")
+    (element,) = elements("dmsfw1_nat4")
     assert len(element["elem"]["comment"]) == 128
     assert not firewall.converge([replace(MAIL, whys=(hostile,))])
     firewall.converge([replace(MAIL, whys=("another",))])
-    (element,) = elements("dmsfw1_out4")
+    (element,) = elements("dmsfw1_nat4")
     assert element["elem"]["comment"] == f"dmsfw:{MAIL.id} another"
 
 

@@ -13,6 +13,9 @@ from tests.lab import nft, paths
 Run = Callable[[Sequence[str]], "CompletedProcess[str]"]
 PLACES = {"table-pre": "table-pre", "forward": "chain-pre/forward", "srcnat": "chain-post/srcnat"}
 
+LIBRARIES = "echo {folder} >/etc/ld.so.conf.d/zz-lab.conf; /sbin/ldconfig"
+"""Has the router's loader find nft's libraries, behind the machine's own: then nft starts as it does on a router."""
+
 
 class Firewall4:
     """Drives the program `fw4` inside the router (see inside/fw4.py for what it does)."""
@@ -26,8 +29,8 @@ class Firewall4:
         program = folder / "bin" / "fw4"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{paths.INSIDE / "fw4.py"}" "$@"\n')
         program.chmod(0o755)
-        (folder / "bin" / "nft").write_text(f'#!/bin/sh\nexec "{nft.NFT}" "$@"\n')
-        (folder / "bin" / "nft").chmod(0o755)
+        (folder / "bin" / "nft").symlink_to(nft.PROGRAM)
+        self._run(["/bin/sh", "-ec", LIBRARIES.format(folder=nft.libraries())])
 
     def include(self) -> None:
         """Put the package's include files where firewall4 finds them, from the next reload on."""

@@ -147,16 +147,9 @@ class Firewall(FakeTables):
         self.tables.clear()
 
 
-class NoFirewall4:
-    """A machine without firewall4. Nobody may ask it for more."""
-
-    def has_table(self) -> bool:
-        return False
-
-
 def only_iptables(iptables: Iptables) -> Backend:
-    """The backend of a machine that has only iptables."""
-    no: Any = NoFirewall4()
+    """The backend of a machine that has only iptables. Nobody may ask for firewall4 there."""
+    no: Any = None
     return Backend(iptables, no, installed=lambda: False, has_nft=lambda: False, legacy_filters=lambda: True)
 
 

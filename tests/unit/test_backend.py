@@ -41,8 +41,8 @@ class Recorder:
     def packets(self) -> dict[str, int]:
         return {"a": 1}
 
-    def has_table(self) -> bool:
-        return self.table
+    def touched(self) -> bool:
+        return self.wrote
 
 
 @dataclass
@@ -58,8 +58,9 @@ class Host:
     def backend(self) -> Backend:
         return Backend(
             self.iptables,
-            self.firewall4,
+            lambda: self.firewall4,
             lambda: self.choice,
+            has_table=lambda: self.firewall4.table,
             installed=lambda: self.installed,
             has_nft=lambda: self.nft,
             legacy_filters=lambda: self.legacy,

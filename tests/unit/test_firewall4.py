@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4 import rules
 from dmsfw.firewall4.boxes import Box, Span, disjoint, meet
-from dmsfw.firewall4.document import parse, value_of
+from dmsfw.firewall4.document import parse, parse_sets
+from dmsfw.firewall4.keys import value_of
 from dmsfw.firewall4.netlink import messages
 from dmsfw.firewall4.program import Nft
-from dmsfw.firewall4.render import render
+from dmsfw.firewall4.render import Renderer, render
 from dmsfw.firewall4.sets import PARTS, SETS
 from dmsfw.model import Grant, PortRange
 
@@ -38,6 +40,14 @@ def test_cut_boxes_hold_the_same_points_and_none_twice(given_boxes: list[Box]) -
     assert not any(meet(one, other) for one, other in combinations(cut, 2))
 
 
+def test_boxes_that_are_many_are_not_each_held_against_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("dmsfw.firewall4.boxes.meet", lambda one, other: asked.append((one, other)) or meet(one, other))
+    apart = [(("a", Span(9 * n, 9 * n + 8), Span(port, port)), "x") for n in range(50) for port in (25, 465)]
+    assert list(disjoint(apart)) == [box for box, _ in apart]
+    assert asked == []
+
+
 def test_a_key_is_no_longer_than_the_kernel_and_nft_can_take() -> None:
     for parts in PARTS.values():
         assert len(parts) <= 5
@@ -49,7 +59,7 @@ def test_networks_that_overlap_are_not_opened_together_where_the_two_sets_would_
     first = Grant("a", "br-a", ip_network("10.1.0.0/16"), "wan0", "tcp", (PortRange(1, 1),), there)
     second = Grant("b", "br-b", ip_network("10.1.1.0/24"), "wan0", "tcp", (PortRange(2, 2),), there)
     rendered = render([first, second])
-    assert len(rendered.elements["dmsfw1_to4"]) == 1
+    assert len(rendered.elements["dmsfw1_natto4"]) == 1
     assert "br-b (10.1.1.0/24) and br-a (10.1.0.0/16) overlap" in rendered.refused[0]
 
 
@@ -120,9 +130,31 @@ def test_a_machine_without_nft_is_told_what_to_install(program: Path) -> None:
         Nft().table()
 
 
-def test_a_grant_without_overlaps_is_one_element_a_port_and_one_to_masquerade_it() -> None:
-    rendered = render([GRANT])
-    assert {name: len(found) for name, found in rendered.elements.items() if found} == {
-        "dmsfw1_out4": 1,
-        "dmsfw1_masq4": 1,
-    }
+def test_a_grant_is_one_element_for_each_port_whether_it_is_masqueraded_or_not() -> None:
+    there = replace(GRANT, destination=ip_network("192.0.2.0/24"), masquerade=False)
+    for grant, expected in (
+        (GRANT, {"dmsfw1_nat4": 1}),
+        (replace(GRANT, masquerade=False, ports=(PortRange(1, 2), PortRange(9, 9))), {"dmsfw1_out4": 2}),
+        (there, {"dmsfw1_from4": 1, "dmsfw1_outto4": 1}),
+    ):
+        assert {name: len(found) for name, found in render([grant]).elements.items() if found} == expected
+
+
+def test_a_grant_that_is_known_is_not_rendered_anew_and_one_that_is_gone_is_forgotten() -> None:
+    renderer, other = Renderer(), replace(GRANT, bridge="br-b", subnet=ip_network("10.2.0.0/24"))
+    first = renderer.rendered((GRANT,))
+    assert renderer.rendered((GRANT,)) is first
+    both = renderer.rendered((GRANT, other))
+    assert both == render([GRANT, other])
+    assert renderer.rendered((other,)) == render([other])
+
+
+def test_the_listing_of_sets_may_be_several_documents() -> None:
+    one, two = (
+        json.dumps({"nftables": [{"metainfo": {}}, {"set": {"family": "inet", "table": "fw4", "name": name}}]})
+        for name in ("dmsfw1_out4", "dmsfw1_nat4")
+    )
+    assert set(parse_sets(f"{one}\n{two}\n")) == set(parse_sets(one + two)) == {"dmsfw1_out4", "dmsfw1_nat4"}
+    for broken in ("", one + "x", one[:-1]):
+        with pytest.raises(TableRefused, match="cannot be read"):
+            parse_sets(broken)

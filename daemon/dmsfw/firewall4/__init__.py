@@ -4,14 +4,13 @@ sets       the sets and what their keys are made of; their names bear a version
 boxes      elements of one set must not overlap: boxes are cut until they do not              (pure)
 render     grants -> elements                                                                 (pure)
 rules      the constant chains, and where the two jumps to them stand                         (pure)
-document   nft's JSON -> the table as it is; elements -> JSON                                 (pure)
+keys       a set's keys in JSON, both ways                                                    (pure)
+document   nft's listing in JSON -> the table as it is                                        (pure)
 diff       what is there against what should be -> one transaction, and the plan that tells it (pure; the heart)
 
 program    runs nft: one listing, one transaction
 netlink    asks the kernel, without a process, whether anything was written since
 enforcer   read, diff, one transaction, read back
+
+Only `netlink` is imported on a router without firewall4, to ask whether there is one; so nothing is imported here.
 """
-
-from dmsfw.firewall4.enforcer import Firewall4
-
-__all__ = ["Firewall4"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 
 class Span(NamedTuple):
@@ -26,17 +27,21 @@ Box = tuple["str | Span", ...]
 """A name stands for itself. All boxes of one set have as many parts, names in the same places."""
 
 Labelled = tuple[Box, str]
+_Numbered = tuple[int, Box, str]
 
 
 def disjoint(boxes: Iterable[Labelled]) -> dict[Box, str]:
     """Cut boxes so that none overlaps another and all together hold the same as before.
 
-    Where two overlap, the larger one stays whole, at equal size the earlier one. Each piece keeps its box's label.
+    Where two overlap, the larger one stays whole, at equal size the earlier one. Each piece keeps its box's label, and
+    its place among the others.
     """
-    groups: dict[tuple[str, ...], list[Labelled]] = defaultdict(list)
-    for box, label in boxes:
-        groups[tuple(part for part in box if isinstance(part, str))].append((box, label))
-    return {box: label for group in groups.values() for box, label in _group(group)}
+    groups: dict[tuple[str, ...], list[_Numbered]] = defaultdict(list)
+    for number, (box, label) in enumerate(boxes):
+        groups[tuple(part for part in box if isinstance(part, str))].append((number, box, label))
+    lots = (lot for group in groups.values() for lot in _apart(group))
+    pieces = sorted((piece for lot in lots for piece in _cut(lot)), key=itemgetter(0))
+    return {box: label for _, box, label in pieces}
 
 
 def meet(one: Box, other: Box) -> bool:
@@ -44,15 +49,48 @@ def meet(one: Box, other: Box) -> bool:
     return all(_meet(mine, its) for mine, its in zip(one, other, strict=True))
 
 
-def _group(boxes: list[Labelled]) -> Iterator[Labelled]:
-    """All boxes of a group have the same names."""
+def _apart(boxes: list[_Numbered], part: int = 0) -> Iterator[list[_Numbered]]:
+    """Lots of which no two can overlap, since there is a gap between their spans of some part. Names do not differ."""
+    if len(boxes) == 1 or part == len(boxes[0][1]):
+        yield boxes
+        return
+    if isinstance(boxes[0][1][part], str):
+        yield from _apart(boxes, part + 1)
+        return
+    for lot in _with_gaps(boxes, part):
+        yield from _apart(lot, part + 1)
+
+
+def _with_gaps(boxes: list[_Numbered], part: int) -> Iterator[list[_Numbered]]:
+    """Split where no span of this part reaches across."""
+    lot: list[_Numbered] = []
+    reached = -1
+    for one in sorted(boxes, key=lambda one: _span(one[1], part).first):
+        span = _span(one[1], part)
+        if lot and span.first > reached:
+            yield lot
+            lot = []
+        lot.append(one)
+        reached = max(reached, span.last)
+    yield lot
+
+
+def _span(box: Box, part: int) -> Span:
+    return cast("Span", box[part])
+
+
+def _cut(boxes: list[_Numbered]) -> Iterator[_Numbered]:
+    """Cut the boxes of a lot: each against all that are larger."""
+    if len(boxes) == 1:
+        yield boxes[0]
+        return
     done: list[Box] = []
-    for box, label in sorted(boxes, key=lambda labelled: -_size(labelled[0])):
+    for number, box, label in sorted(boxes, key=lambda one: (-_size(one[1]), one[0])):
         pieces = [box]
         for other in done:
             pieces = [rest for piece in pieces for rest in _without(piece, other)]
         done += pieces
-        yield from ((piece, label) for piece in pieces)
+        yield from ((number, piece, label) for piece in pieces)
 
 
 def _size(box: Box) -> int:

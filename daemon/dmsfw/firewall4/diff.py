@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from dmsfw.decide.marks import OWNER
 from dmsfw.firewall4 import rules
 from dmsfw.firewall4.boxes import Box
-from dmsfw.firewall4.document import Chain, Element, Json, ListedSet, Rule, TableImage, definition, text_of, value_of
+from dmsfw.firewall4.document import Chain, Element, ListedSet, Rule, TableImage, definition
+from dmsfw.firewall4.keys import Json, text_of, value_of
 from dmsfw.firewall4.render import Rendered
 from dmsfw.firewall4.rules import HOOKS, Hook
 from dmsfw.firewall4.sets import FAMILY, SETS, TABLE, SetSpec
@@ -38,6 +39,14 @@ class Edits:
     def do(self, verb: str, kind: str, body: dict[str, Json]) -> None:
         """One command about one thing in the table."""
         self.commands.append({verb: {kind: {"family": FAMILY, "table": TABLE, **body}}})
+
+    @property
+    def sets(self) -> frozenset[str] | None:
+        """The sets whose elements change, where nothing else does; else None."""
+        things = [thing for command in self.commands for thing in command.values()]
+        if any("element" not in thing for thing in things):
+            return None
+        return frozenset(thing["element"]["name"] for thing in things)
 
     def tell(self, sign: str, text: str, why: str = "") -> None:
         """One line of the plan."""
@@ -159,11 +168,11 @@ def _fill_sets(done: Edits, image: TableImage, elements: Mapping[str, Mapping[Bo
     for name, due in elements.items():
         listed = image.sets.get(name)
         there = () if listed is None or name in odd else listed.elements
-        stale = [one for one in there if one.box is None or due.get(one.box) != one.comment]
-        standing = {one.box for one in there if one not in stale}
-        if listed is not None:
-            _delete_elements(done, listed, stale)
-        _add_elements(done, SETS[name], {box: said for box, said in due.items() if box not in standing})
+        standing = {one.box for one in there if one.box is not None and due.get(one.box) == one.comment}
+        if listed is not None and len(standing) < len(there):
+            _delete_elements(done, listed, [one for one in there if one.box not in standing])
+        if len(standing) < len(due):
+            _add_elements(done, SETS[name], {box: said for box, said in due.items() if box not in standing})
 
 
 def _delete_elements(done: Edits, listed: ListedSet, stale: Sequence[Element]) -> None:

@@ -9,16 +9,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from dmsfw.errors import TableChanged
 from dmsfw.firewall4 import diff, rules
-from dmsfw.firewall4.document import Json, TableImage, parse
+from dmsfw.firewall4.document import TableImage, parse, parse_sets
+from dmsfw.firewall4.keys import Json
 from dmsfw.firewall4.netlink import Ear, Question
 from dmsfw.firewall4.program import Nft
-from dmsfw.firewall4.render import Rendered, render
+from dmsfw.firewall4.render import Renderer
 from dmsfw.firewall4.rules import HOOKS
 from dmsfw.model import Grant, Plan
 
@@ -33,6 +34,9 @@ class Program(Protocol):
 
     def table(self) -> str | None:
         """firewall4's table as JSON; None where there is none. Raises: EnforceError."""
+
+    def sets(self, names: Sequence[str]) -> str:
+        """Some of its sets as JSON. Raises: EnforceError."""
 
     def commit(self, commands: Sequence[Json]) -> None:
         """All the commands in one transaction. Raises: TableChanged, TableRefused."""
@@ -67,8 +71,7 @@ class Firewall4:
     kernel: Kernel = field(default_factory=Question)
     include: Path = INCLUDE
     _ear: Ear | None = None
-    _grants: tuple[Grant, ...] | None = None
-    _rendered: Rendered = field(default_factory=lambda: render(()))
+    _renderer: Renderer = field(default_factory=Renderer)
     _forms: dict[tuple[str, str], Json] = field(default_factory=dict)
     _settled: int | None = None
     _last: tuple[tuple[Grant, ...], bool, Plan] | None = None
@@ -141,17 +144,30 @@ class Firewall4:
         return {}
 
     def _wanted(self, grants: Sequence[Grant]) -> diff.Wanted:
-        if self._grants != tuple(grants):
-            self._grants, self._rendered = tuple(grants), render(grants)
-        return diff.Wanted(self._rendered, self.include.exists(), self._forms)
+        return diff.Wanted(self._renderer.rendered(tuple(grants)), self.include.exists(), self._forms)
 
     def _look(self) -> _Seen:
         """Read the table. Whatever is written after the first line here gives another generation."""
+        generation = self._heard()
+        listed = self.nft.table() if self.kernel.has_table() else None
+        return _Seen(generation, None if listed is None else parse(listed))
+
+    def _look_again(self, done: diff.Edits, before: _Seen) -> _Seen:
+        """Read what was written; the rest is as before if nobody else wrote meanwhile, which the generation tells."""
+        if before.image is None or done.sets is None:
+            return self._look()
+        generation = self._heard()
+        if generation != before.generation + 1:
+            return self._look()
+        listed = parse_sets(self.nft.sets(sorted(done.sets)))
+        return _Seen(generation, replace(before.image, sets={**before.image.sets, **listed}))
+
+    def _heard(self) -> int:
+        """The generation of now, and what was heard of up to it is known."""
         generation = self.kernel.generation()
         if self._ear is not None:
             self._ear.listen()
-        listed = self.nft.table() if self.kernel.has_table() else None
-        return _Seen(generation, None if listed is None else parse(listed))
+        return generation
 
     def _edits(self, image: TableImage | None, wanted: diff.Wanted) -> diff.Edits:
         return diff.Edits() if image is None else diff.edits(image, wanted)
@@ -160,7 +176,7 @@ class Firewall4:
         """Write, and read back. Raises: TableChanged when it is not there then; TableRefused."""
         self._seen = None
         self.nft.commit(done.commands)
-        after = self._look()
+        after = self._look_again(done, before)
         if after.image is not None and after.generation == before.generation + 1:
             self._forms.update(diff.forms(after.image))
         if after.image is None or diff.edits(after.image, wanted).commands:

@@ -1,6 +1,7 @@
 """Grants as elements of sets. Pure.
 
-1. A grant becomes one element for each of its port ranges; with masquerading, as many again in the set for that.
+1. A grant becomes one element for each of its port ranges, in a set that is accepted or in one that is masqueraded too;
+   one with a destination has an element more, for where it comes from.
 2. Elements of one set never overlap (see `boxes`): where two grants allow the same, one of them has the element.
 3. What a destination's two sets together would allow, and no grant does, is refused aloud: nothing is ever widened.
 """
@@ -8,7 +9,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
@@ -26,6 +27,9 @@ ICMPV6 = 58
 Cell = tuple[str, Box]
 """A set's name and a key in it."""
 
+Commented = tuple[str, Box, str]
+"""The same, and the comment."""
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -40,21 +44,44 @@ class Rendered:
     count: int = field(default=0)
 
 
+class Renderer:
+    """Turns grants into elements. Only grants that were not there a moment ago are worked out anew."""
+
+    def __init__(self) -> None:
+        self._grants: tuple[Grant, ...] | None = None
+        self._last = Rendered({name: {} for name in SETS})
+        self._known: dict[Grant, tuple[Commented, ...]] = {}
+
+    def rendered(self, grants: tuple[Grant, ...]) -> Rendered:
+        """What these ask for; the very same object while they are the same."""
+        if self._grants != grants:
+            self._known = {grant: self._known.get(grant) or tuple(_commented(grant)) for grant in grants}
+            self._grants, self._last = grants, _rendered(self._known)
+        return self._last
+
+
 def render(grants: Sequence[Grant]) -> Rendered:
     """All the elements that the grants ask for."""
-    refused = dict(_refused(grants))
+    return Renderer().rendered(tuple(grants))
+
+
+def _rendered(known: Mapping[Grant, tuple[Commented, ...]]) -> Rendered:
+    refused = dict(_refused(known))
     cells: dict[str, list[Labelled]] = {name: [] for name in SETS}
     bridges: dict[str, int] = defaultdict(int)
-    for grant in grants:
-        if grant in refused:
-            continue
-        label = comment(grant.id, " / ".join(grant.whys), COMMENT_BYTES)
-        for name, box in _cells(grant):
-            cells[name].append((box, label))
-            bridges[grant.bridge] += 1
+    for grant, commented in known.items():
+        if grant not in refused:
+            bridges[grant.bridge] += len(commented)
+            for name, box, label in commented:
+                cells[name].append((box, label))
     elements = {name: disjoint(boxes) for name, boxes in cells.items()}
     count = sum(map(len, elements.values()))
     return Rendered(elements, tuple(dict.fromkeys(refused.values())), tuple(sorted(bridges.items())), count)
+
+
+def _commented(grant: Grant) -> Iterator[Commented]:
+    label = comment(grant.id, " / ".join(grant.whys), COMMENT_BYTES)
+    yield from ((name, box, label) for name, box in _cells(grant))
 
 
 def span_of(subnet: Subnet) -> Span:
@@ -70,18 +97,16 @@ def address_text(number: int, version: Version) -> str:
 def _cells(grant: Grant) -> Iterator[Cell]:
     version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
     source, proto = span_of(grant.subnet), _proto(grant)
-    anywhere = Span(0, SetSpec("to", version).highest("daddr"))
-    there = anywhere if grant.destination is None else span_of(grant.destination)
+    kind = "nat" if masqueraded(grant) else "out"
     if grant.destination is not None:
         yield _cell("from", version, (grant.bridge, grant.uplink, source))
     for ports in _ports(grant):
         suffix = "" if ports else "all"
         if grant.destination is None:
-            yield _cell("out" if ports else "all", version, (grant.bridge, grant.uplink, source, proto, *ports))
+            yield _cell(f"{kind}{suffix}", version, (grant.bridge, grant.uplink, source, proto, *ports))
         else:
-            yield _cell(f"to{suffix}", version, (grant.uplink, source, there, proto, *ports))
-        if masqueraded(grant):
-            yield _cell(f"masq{suffix}", version, (grant.uplink, source, there, proto, *ports))
+            there = span_of(grant.destination)
+            yield _cell(f"{kind}to{suffix}", version, (grant.uplink, source, there, proto, *ports))
 
 
 def _cell(kind: str, version: Version, box: Box) -> Cell:
@@ -102,7 +127,7 @@ def _proto(grant: Grant) -> Span:
     return Span(number, number)
 
 
-def _refused(grants: Sequence[Grant]) -> Iterator[tuple[Grant, str]]:
+def _refused(grants: Iterable[Grant]) -> Iterator[tuple[Grant, str]]:
     """Grants with a destination whose subnet another bridge has too: the pair of sets could not keep them apart."""
     kept: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     for grant in grants:

@@ -16,15 +16,19 @@ from typing import Any
 
 from dmsfw.decide.marks import OWNER
 from dmsfw.errors import TableRefused
-from dmsfw.firewall4.document import Chain, Json, Rule, TableImage
+from dmsfw.firewall4.document import Chain, Rule, TableImage
+from dmsfw.firewall4.keys import Json
 from dmsfw.firewall4.sets import PREFIX, VERSIONS, SetSpec, Version
 
 FIREWALL4 = "!fw4"
 """What the comment of each of firewall4's own rules begins with."""
 
 VERDICTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "forward": (("out",), ("all",), ("from", "to"), ("from", "toall")),
-    "srcnat": (("masq",), ("masqall",)),
+    "forward": (
+        *(("out",), ("outall",), ("nat",), ("natall",)),
+        *(("from", "outto"), ("from", "outtoall"), ("from", "natto"), ("from", "nattoall")),
+    ),
+    "srcnat": (("nat",), ("natall",), ("natto",), ("nattoall",)),
 }
 """By firewall4's chain: the sets that a packet must be in, all of one row."""
 
