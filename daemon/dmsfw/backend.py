@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -66,7 +66,12 @@ class Chosen:
 
 def has_signs() -> bool:
     """Tell whether firewall4 is installed here."""
-    return shutil.which("fw4") is not None or any(path.exists() for path in FIREWALL4)
+    return _is_on_path("fw4") or any(path.exists() for path in FIREWALL4)
+
+
+def _is_on_path(program: str) -> bool:
+    """Asked in every pass: shutil.which takes four times as long."""
+    return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path())
 
 
 @dataclass
@@ -82,7 +87,7 @@ class Backend:
     choice: Callable[[], BackendChoice] = lambda: "auto"
     has_table: Callable[[], bool] = field(default_factory=lambda: Question().has_table)
     installed: Callable[[], bool] = has_signs
-    has_nft: Callable[[], bool] = lambda: shutil.which("nft") is not None
+    has_nft: Callable[[], bool] = lambda: _is_on_path("nft")
     legacy_filters: Callable[[], bool] = legacy.filters
     _last: Chosen | None = field(default=None)
 

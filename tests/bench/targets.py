@@ -70,6 +70,12 @@ TARGETS = (
     Target("idle/wakes", "p50", 3),
     Target("idle/loop cpu", "p50", 1),
     Target("questions/10000", "worst", 500),
+    Target("firewall4/event", "p50", 15),
+    Target("firewall4/event", "p99", 40),
+    Target("firewall4/refused", "worst", 0),
+    Target("firewall4/repaired", "p99", 300),
+    *(Target(f"firewall4/networks=500 {kind}", "p50", 150) for kind in ("first", "added", "removed", "recreated")),
+    Target("firewall4/500 loss", "p50", 2),
 )
 
 

@@ -16,6 +16,17 @@ PLACES = {"table-pre": "table-pre", "forward": "chain-pre/forward", "srcnat": "c
 LIBRARIES = "echo {folder} >/etc/ld.so.conf.d/zz-lab.conf; /sbin/ldconfig"
 """Has the router's loader find nft's libraries, behind the machine's own: then nft starts as it does on a router."""
 
+INCLUDES = "/usr/share/nftables.d"
+
+SHARE = """
+mkdir {lab}/mnt/share
+mount --rbind /usr/share {lab}/mnt/share
+mount -t tmpfs lab /usr/share
+for entry in {lab}/mnt/share/*; do ln -s "$entry" /usr/share/; done
+rm -f /usr/share/nftables.d
+"""
+"""Lets the router have include files of its own in the machine's folder."""
+
 
 class Firewall4:
     """Drives the program `fw4` inside the router (see inside/fw4.py for what it does)."""
@@ -31,17 +42,17 @@ class Firewall4:
         program.chmod(0o755)
         (folder / "bin" / "nft").symlink_to(nft.PROGRAM)
         self._run(["/bin/sh", "-ec", LIBRARIES.format(folder=nft.libraries())])
+        self._run(["/bin/sh", "-ec", SHARE.format(lab=folder)])
 
     def include(self) -> None:
         """Put the package's include files where firewall4 finds them, from the next reload on."""
         for name, place in PLACES.items():
-            target = self._folder / "nftables.d" / place / "10-dmsfw.nft"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(nft.INCLUDES / f"{name}.nft", target)
+            target = f"{INCLUDES}/{place}/10-dmsfw.nft"
+            self._run(["install", "-D", "-m", "644", str(nft.INCLUDES / f"{name}.nft"), target])
 
     def exclude(self) -> None:
         """Take them away."""
-        shutil.rmtree(self._folder / "nftables.d", ignore_errors=True)
+        self._run(["rm", "-rf", INCLUDES])
 
     def restart(self) -> None:
         """Delete the table and load it anew."""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4 import rules
-from dmsfw.firewall4.boxes import Box, Span, disjoint, meet
+from dmsfw.firewall4.boxes import Box, Cutter, Span, disjoint, meet
 from dmsfw.firewall4.document import parse, parse_sets
-from dmsfw.firewall4.keys import value_of
+from dmsfw.firewall4.keys import box_of, value_of
 from dmsfw.firewall4.netlink import messages
 from dmsfw.firewall4.program import Nft
 from dmsfw.firewall4.render import Renderer, render
@@ -147,6 +147,25 @@ def test_a_grant_that_is_known_is_not_rendered_anew_and_one_that_is_gone_is_forg
     both = renderer.rendered((GRANT, other))
     assert both == render([GRANT, other])
     assert renderer.rendered((other,)) == render([other])
+    assert renderer.rendered((GRANT,)) == first
+
+
+@given(st.lists(boxes, max_size=4))
+def test_what_was_cut_before_changes_nothing_about_what_is_cut_now(courses: list[list[Box]]) -> None:
+    cutter = Cutter()
+    for course in courses:
+        labelled = [(box, str(number)) for number, box in enumerate(course)]
+        assert cutter.disjoint(labelled) == disjoint(labelled)
+
+
+def test_a_listed_key_means_the_same_however_many_were_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmsfw.firewall4.keys.READ_BEFORE", 2)
+    spec = SETS["dmsfw1_from4"]
+    keys = [{"concat": ["a", "b", f"10.0.0.{number}"]} for number in range(5)]
+    assert [box_of(key, spec) for key in keys * 2] == [
+        ("a", "b", Span(0x0A000000 + n, 0x0A000000 + n)) for n in range(5)
+    ] * 2
+    assert box_of(keys[0], SETS["dmsfw1_from6"]) is None
 
 
 def test_the_listing_of_sets_may_be_several_documents() -> None:

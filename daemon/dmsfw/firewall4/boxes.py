@@ -33,15 +33,31 @@ _Numbered = tuple[int, Box, str]
 def disjoint(boxes: Iterable[Labelled]) -> dict[Box, str]:
     """Cut boxes so that none overlaps another and all together hold the same as before.
 
-    Where two overlap, the larger one stays whole, at equal size the earlier one. Each piece keeps its box's label, and
-    its place among the others.
+    Where two overlap, the larger one stays whole, at equal size the earlier one. Each piece keeps its box's label.
     """
-    groups: dict[tuple[str, ...], list[_Numbered]] = defaultdict(list)
-    for number, (box, label) in enumerate(boxes):
-        groups[tuple(part for part in box if isinstance(part, str))].append((number, box, label))
-    lots = (lot for group in groups.values() for lot in _apart(group))
-    pieces = sorted((piece for lot in lots for piece in _cut(lot)), key=itemgetter(0))
-    return {box: label for _, box, label in pieces}
+    return Cutter().disjoint(boxes)
+
+
+class Cutter:
+    """Cuts boxes, and remembers how those were cut that have the same names: most are as they were a moment ago."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[list[Labelled], list[Labelled]]] = {}
+
+    def disjoint(self, boxes: Iterable[Labelled]) -> dict[Box, str]:
+        """See the function of that name."""
+        groups: dict[tuple[str, ...], list[Labelled]] = defaultdict(list)
+        for labelled in boxes:
+            groups[tuple([part for part in labelled[0] if type(part) is str])].append(labelled)
+        self._known = {names: self._cut(names, group) for names, group in groups.items()}
+        return {box: label for _, cut in self._known.values() for box, label in cut}
+
+    def _cut(self, names: tuple[str, ...], group: list[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
+        known = self._known.get(names)
+        if known is not None and known[0] == group:
+            return known
+        pieces = (piece for lot in _apart([(number, *one) for number, one in enumerate(group)]) for piece in _cut(lot))
+        return group, [(box, label) for _, box, label in sorted(pieces, key=itemgetter(0))]
 
 
 def meet(one: Box, other: Box) -> bool:

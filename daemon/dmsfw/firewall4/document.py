@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dmsfw.errors import TableRefused
 from dmsfw.firewall4.boxes import Box
@@ -42,8 +43,7 @@ class Chain:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """An element: its value as listed; `box` None: not of a form that we write."""
 
     value: Json

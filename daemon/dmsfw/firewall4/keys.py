@@ -13,6 +13,11 @@ from dmsfw.firewall4.sets import Part, SetSpec, Version
 Json = Any
 """A piece of a JSON document."""
 
+READ_BEFORE = 8192
+"""Listed keys whose meaning is remembered: nearly all of a listing was there a moment ago."""
+
+_read_before: dict[tuple[str, str], Box | None] = {}
+
 REMEMBERED = 1024
 """Addresses and subnets that are kept as numbers: all ports of a network bear the same."""
 
@@ -24,6 +29,15 @@ def value_of(box: Box, spec: SetSpec) -> Json:
 
 def box_of(value: Json, spec: SetSpec) -> Box | None:
     """The key that a listed value stands for; None when it is none that we would write."""
+    said = (spec.name, repr(value))
+    if said not in _read_before:
+        if len(_read_before) >= READ_BEFORE:
+            _read_before.clear()
+        _read_before[said] = _box(value, spec)
+    return _read_before[said]
+
+
+def _box(value: Json, spec: SetSpec) -> Box | None:
     try:
         parts = value["concat"]
         return tuple(_read(part, which, spec) for part, which in zip(parts, spec.parts, strict=True))

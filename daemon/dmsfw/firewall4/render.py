@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from dmsfw.decide.marks import comment, masqueraded
-from dmsfw.firewall4.boxes import Box, Labelled, Span, disjoint
+from dmsfw.firewall4.boxes import Box, Cutter, Labelled, Span
 from dmsfw.firewall4.sets import SETS, SetSpec, Version
 from dmsfw.model import Grant, Proto, Subnet
 
@@ -51,32 +51,32 @@ class Renderer:
         self._grants: tuple[Grant, ...] | None = None
         self._last = Rendered({name: {} for name in SETS})
         self._known: dict[Grant, tuple[Commented, ...]] = {}
+        self._cutters = {name: Cutter() for name in SETS}
 
     def rendered(self, grants: tuple[Grant, ...]) -> Rendered:
         """What these ask for; the very same object while they are the same."""
         if self._grants != grants:
             self._known = {grant: self._known.get(grant) or tuple(_commented(grant)) for grant in grants}
-            self._grants, self._last = grants, _rendered(self._known)
+            self._grants, self._last = grants, self._rendered()
         return self._last
+
+    def _rendered(self) -> Rendered:
+        refused = dict(_refused(self._known))
+        cells: dict[str, list[Labelled]] = {name: [] for name in SETS}
+        bridges: dict[str, int] = defaultdict(int)
+        for grant, commented in self._known.items():
+            if not (refused and grant in refused):  # a grant's hash takes 2 us
+                bridges[grant.bridge] += len(commented)
+                for name, box, label in commented:
+                    cells[name].append((box, label))
+        elements = {name: self._cutters[name].disjoint(boxes) for name, boxes in cells.items()}
+        count = sum(map(len, elements.values()))
+        return Rendered(elements, tuple(dict.fromkeys(refused.values())), tuple(sorted(bridges.items())), count)
 
 
 def render(grants: Sequence[Grant]) -> Rendered:
     """All the elements that the grants ask for."""
     return Renderer().rendered(tuple(grants))
-
-
-def _rendered(known: Mapping[Grant, tuple[Commented, ...]]) -> Rendered:
-    refused = dict(_refused(known))
-    cells: dict[str, list[Labelled]] = {name: [] for name in SETS}
-    bridges: dict[str, int] = defaultdict(int)
-    for grant, commented in known.items():
-        if grant not in refused:
-            bridges[grant.bridge] += len(commented)
-            for name, box, label in commented:
-                cells[name].append((box, label))
-    elements = {name: disjoint(boxes) for name, boxes in cells.items()}
-    count = sum(map(len, elements.values()))
-    return Rendered(elements, tuple(dict.fromkeys(refused.values())), tuple(sorted(bridges.items())), count)
 
 
 def _commented(grant: Grant) -> Iterator[Commented]:

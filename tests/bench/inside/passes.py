@@ -2,7 +2,8 @@
 
 Usage: passes.py NETWORKS FOREIGN COUNT [CHAIN]     CHAIN: where the foreign rules stand
 Prints samples in milliseconds: `first` (one), `nothing`, `added`, `removed`, `recreated`; `held`: how long the xtables
-lock was held by a pass that changes something, and `held nothing` by one that does not; `rules`: own rules.
+lock was held by a pass that changes something, and `held nothing` by one that does not; `rules`: own rules. On a
+router with firewall4 that firewall is measured, and FOREIGN means nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import sys
 import time
 from collections import defaultdict
 
-from dmsfw.enforce import Iptables
 from dmsfw.reconciler import Outcome, reconcile
+from tests.bench.inside.firewalls import HAS_FIREWALL4, enforcer
 from tests.bench.inside.world import World, foreign, worlds
 
 _flock = fcntl.flock
@@ -43,7 +44,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.samples: dict[str, list[float]] = defaultdict(list)
-        self._enforcer = Iptables.of_this_host()
+        self._enforcer = enforcer()
         self._watch = LockWatch()
         fcntl.flock = self._watch  # type: ignore[assignment]
 
@@ -73,10 +74,11 @@ class Bench:
 def main() -> None:
     """Measure one size."""
     networks, others, count = map(int, sys.argv[1:4])
-    foreign(others, *sys.argv[4:])
+    if not HAS_FIREWALL4:
+        foreign(others, *sys.argv[4:])
     bench = Bench()
     bench.run(worlds(networks), count)
-    reconcile(World(()), Iptables.of_this_host())
+    reconcile(World(()), enforcer())
     print(json.dumps(bench.samples))
 
 

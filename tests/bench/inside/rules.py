@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from dmsfw.enforce import Iptables
 from dmsfw.reconciler import reconcile
+from tests.bench.inside.firewalls import enforcer
 from tests.bench.inside.world import worlds
 
 
 def main() -> None:
     """Serve."""
-    enforcer = Iptables.of_this_host()
+    firewall = enforcer()
     print("ready", flush=True)
     for line in sys.stdin:
-        reconcile(worlds(int(line)), enforcer)
+        reconcile(worlds(int(line)), firewall)
         print("done", flush=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench.measures import (
     events,
+    firewall4,
     forwarding,
     healing,
     idle,
@@ -32,4 +33,5 @@ MEASURES: dict[str, Callable[[Stage], Iterator[Row]]] = {
     "memory": memory.measure,
     "idle": idle.measure,
     "questions": questions.measure,
+    "firewall4": firewall4.measure,
 }

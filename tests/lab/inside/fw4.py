@@ -6,7 +6,7 @@
     fw4 flush          every table of nftables deleted
 
 As the real one it holds /var/run/fw4.lock until it is done and writes /var/run/fw4.state before nft loads. The includes
-lie in $LAB_FOLDER/nftables.d: table-pre, chain-pre/forward, chain-post/srcnat.
+lie in /usr/share/nftables.d: table-pre, chain-pre/forward, chain-post/srcnat.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 FOLDER = Path(os.environ["LAB_FOLDER"])
 RUN = Path("/var/run")
+INCLUDES = Path("/usr/share/nftables.d")
 STATE = RUN / "fw4.state"
 FRAME = '\t\tct state vmap { established : accept, related : accept } comment "!fw4: Handle forwarded'
 ZONE = '\t\toifname "pppoe-wan" jump srcnat_wan comment "!fw4: Handle wan IPv4/IPv6 srcnat traffic"\n'
@@ -26,7 +27,7 @@ ZONE = '\t\toifname "pppoe-wan" jump srcnat_wan comment "!fw4: Handle wan IPv4/I
 
 def included(folder: str) -> str:
     """Return the include files of a folder, one behind the other."""
-    return "".join(path.read_text() for path in sorted((FOLDER / "nftables.d" / folder).glob("*.nft")))
+    return "".join(path.read_text() for path in sorted((INCLUDES / folder).glob("*.nft")))
 
 
 def rendered() -> str:
