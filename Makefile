@@ -6,9 +6,11 @@
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo:  ## the field case on a terminal, every line measured as it runs
+ROUTER ?= fw3
+
+demo:  ## the field case on a terminal, every line measured as it runs; ROUTER=fw4 for firewall4
 	@tests/lab/bootstrap
-	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.demo
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.demo $(ROUTER)
 
 test:  ## all tests: lint, types, unit, contract, end to end, chaos
 	@tests/run

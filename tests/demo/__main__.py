@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.demo.routers import KINDS, Kind
 from tests.demo.screen import Screen
 from tests.lab import Lab, paths
 from tests.lab.errors import LabError
@@ -17,14 +18,14 @@ CONFIG = paths.ROOT / "init.d" / "files" / "dmsfw.config"
 SERVER, PORT, SHUT_PORT = "smtp.example.com", 465, 587
 NETWORK = NETWORKS["label"]
 STOPWATCH = paths.ROOT / "tests" / "lab" / "inside" / "stopwatch.py"
-DAEMON_PATH = {"PYTHONPATH": str(paths.ROOT / "daemon")}
+DAEMON_PATH = {"PYTHONPATH": f"{paths.ROOT / 'daemon'}:{paths.ROOT}"}
 
 
 class Story:
     """The steps, in order, on one lab."""
 
-    def __init__(self, lab: Lab, screen: Screen) -> None:
-        self.lab, self.screen = lab, screen
+    def __init__(self, lab: Lab, screen: Screen, kind: Kind) -> None:
+        self.lab, self.screen, self.kind = lab, screen, kind
         self.before = self.tables()
 
     def tell(self) -> None:
@@ -39,10 +40,7 @@ class Story:
     def the_fault(self) -> None:
         """A container cannot reach its mail server, the router can."""
         self.screen.title("1. The fault: a Compose service cannot send mail")
-        self.screen.say(
-            f"A router as in the field: firewall3's rules ({len(self.before)} lines), the WAN device pppoe-wan, "
-            "Docker with iptables: false. Beyond the WAN a mail server listens."
-        )
+        self.screen.say(self.kind.intro.format(lines=len(self.before)))
         self.lab.compose("up", "-d")
         found = self.lab.network(NETWORK)
         self.screen.show(f"docker-compose up: {NETWORK}", f"{found.bridge} {found.subnet}", good=True)
@@ -63,7 +61,7 @@ class Story:
         """Compose makes the network anew: another bridge, another subnet."""
         self.screen.title("3. Compose recreates the network")
         old = self.lab.network(NETWORK)
-        watch = self.stopwatch("event", "/run/docker.sock")
+        watch = self.stopwatch(*self.kind.event)
         self.lab.compose("down", "-t", "0")
         self.lab.compose("up", "-d")
         new = self.lab.network(NETWORK)
@@ -76,10 +74,10 @@ class Story:
         self.screen.show("rules left of the old bridge", str(len(stale)), good=True, expected=not stale)
 
     def a_firewall_restart(self) -> None:
-        """Everybody's rules are wiped, and firewall3's loaded anew."""
+        """Everybody's rules are wiped, and the firewall's own loaded anew."""
         self.screen.title("4. The firewall restarts and wipes everybody's rules")
-        watch = self.stopwatch("restart", "/run/fw3.state")
-        self.lab.firewall.restart()
+        watch = self.stopwatch(*self.kind.restart)
+        self.kind.restart_firewall(self.lab)
         self.screen.show("from the end of the restart to our rules", self.measured(watch), good=True)
         self.try_connection(SERVICE, PORT, "open")
 
@@ -126,17 +124,20 @@ class Story:
 
     def tables(self) -> list[str]:
         """All rules and chains of the router."""
-        names = ("filter", "nat", "mangle", "raw")
-        return [line for family in (4, 6) for name in names for line in self.lab.rules(family, name)]
+        return self.kind.tables(self.lab)
 
 
 def main() -> int:
     """Tell the story. Ctrl-C and SIGTERM end it, and the lab with it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    screen = Screen()
+    screen, kind = Screen(), KINDS.get(sys.argv[1] if len(sys.argv) > 1 else "fw3")
+    if kind is None:
+        print(f"usage: python -m tests.demo [{'|'.join(KINDS)}]", file=sys.stderr)
+        return 1
     try:
-        with Lab() as lab:
-            Story(lab, screen).tell()
+        with kind.lab() as lab:
+            kind.furnish(lab)
+            Story(lab, screen, kind).tell()
             folder = Path(lab.folder)
         screen.show("the lab's namespaces, processes, folder", "gone", good=True, expected=not folder.exists())
     except LabError as error:

@@ -13,9 +13,7 @@ import time
 
 from tests.bench.inside.docker import Connection, NetworkEvents
 from tests.bench.inside.events import LABELS, subnet_of
-from tests.lab.inside.transactions import Transactions, names
-
-NEWSETELEM, DELSETELEM = 12, 14
+from tests.lab.inside.transactions import DELSETELEM, NEWSETELEM, Transactions, names
 
 
 class Stopwatch:

@@ -2,6 +2,8 @@
 
     stopwatch.py event SOCKET      from Docker's next "network create" event to the rule for its bridge
     stopwatch.py restart STATE     from the end of the next firewall restart (STATE is written last) to the hook
+    stopwatch.py event4 SOCKET     the same as `event` on firewall4: to the element for its bridge
+    stopwatch.py restart4          from the transaction that loads firewall4 to the one that brings our elements
 
 Prints "ready", then one JSON line. Listens to Docker by itself, and looks at the kernel's table without a pause.
 """
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from dmsfw.enforce import sockopt
 from dmsfw.enforce.render import TableKey
+from tests.lab.inside.transactions import NEWSETELEM, NEWTABLE, Transactions, names
 
 FILTER = TableKey(4, "filter")
 PATIENCE_S = 20.0
@@ -39,16 +42,35 @@ class UnixConnection(http.client.HTTPConnection):
 
 def event(path: str) -> dict[str, object]:
     """Wait for the next network, and for a rule that names its bridge."""
+    bridge, began = created(path)
+    until(lambda: bridge.encode() in sockopt.read(FILTER).raw)
+    return {"bridge": bridge, "ms": (time.perf_counter() - began) * 1000}
+
+
+def event4(path: str) -> dict[str, object]:
+    """Wait for the next network, and for an element that names its bridge."""
+    heard = Transactions()
+    bridge, began = created(path)
+    return {"bridge": bridge, "ms": (heard.until(names(NEWSETELEM, f"{bridge}\0".encode())) - began) * 1000}
+
+
+def created(path: str) -> tuple[str, float]:
+    """Wait for the next network; return its bridge, and when the event was read."""
     connection = UnixConnection(path)
     filters = json.dumps({"type": ["network"], "event": ["create"]})
     connection.request("GET", f"/events?filters={filters.replace(' ', '')}")
     stream = connection.getresponse()
     print("ready", flush=True)
     actor = json.loads(stream.readline())["Actor"]
-    began = time.perf_counter()
-    bridge = f"br-{actor['ID'][:12]}"
-    until(lambda: bridge.encode() in sockopt.read(FILTER).raw)
-    return {"bridge": bridge, "ms": (time.perf_counter() - began) * 1000}
+    return f"br-{actor['ID'][:12]}", time.perf_counter()
+
+
+def restart4() -> dict[str, object]:
+    """Wait for firewall4 to be loaded, and for our elements."""
+    heard = Transactions()
+    print("ready", flush=True)
+    began = heard.until(names(NEWTABLE, b"fw4\0"))
+    return {"ms": (heard.until(names(NEWSETELEM, b"dmsfw1_")) - began) * 1000}
 
 
 def restart(state: str) -> dict[str, object]:
@@ -87,5 +109,5 @@ def until(condition: Callable[[], bool], pause_s: float = 0.0) -> None:
 
 
 if __name__ == "__main__":
-    measured = {"event": event, "restart": restart}[sys.argv[1]](sys.argv[2])
+    measured = {"event": event, "event4": event4, "restart": restart, "restart4": restart4}[sys.argv[1]](*sys.argv[2:])
     print(json.dumps(measured), flush=True)

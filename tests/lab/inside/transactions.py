@@ -19,7 +19,7 @@ BUFFER = 2**24
 RCVBUFFORCE = 33
 """Of asm-generic/socket.h; the module socket has no name for it."""
 
-DELRULE, NEWRULE = 8, 6
+NEWTABLE, NEWRULE, DELRULE, NEWSETELEM, DELSETELEM = 0, 6, 8, 12, 14
 Said = tuple[int, bytes]
 """A message's type within nftables (`linux/nf_tables.h`), and all of it."""
 
