@@ -78,10 +78,10 @@ kill:  ## kill dmsfw at every call that changes the outside, and start it again:
 	@tests/lab/bootstrap && tests/chaos/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos.deaths
 
-chaos:  ## a random walk of faults; SECONDS=600 SEED=7
+chaos:  ## a random walk of faults; SECONDS=600 SEED=7 ROUTER=fw4
 	@tests/lab/bootstrap && tests/chaos/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec .venv/py$$version/bin/python -m tests.chaos \
-		--seconds $(SECONDS) --seed $(SEED) $(ARGS)
+		--router $(ROUTER) --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 kills:  ## kill dmsfw a thousand times at random, under load: about 20 minutes
 	@tests/lab/bootstrap && tests/chaos/bootstrap

@@ -1,6 +1,6 @@
 """The random walk of faults.
 
-python -m tests.chaos [--seconds 600] [--seed 7] [--first 23 --steps 1] [--only "dockerd killed"] [--json FILE]
+python -m tests.chaos [--router fw4] [--seconds 600] [--seed 7] [--first 23 --steps 1] [--only "dockerd killed"]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.chaos import document, scene
+from tests.chaos import document, guise, scene
 from tests.chaos.patient import Patient
 from tests.chaos.proxy import DockerProxy
 from tests.chaos.walk import Walk
@@ -27,15 +27,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=1, help="begin with this step")
     parser.add_argument("--steps", type=int, default=10**9, help="and make so many")
     parser.add_argument("--only", action="append", default=[], help="only kinds whose name holds this text")
+    parser.add_argument("--router", choices=guise.GUISES, default="fw3", help="which firewall it has")
     parser.add_argument("--json", type=Path, help="write the table here too")
     parser.add_argument("--document", type=Path, help="put the table into this document")
     return parser.parse_args()
 
 
-def walk(seed: int, seconds: float, options: argparse.Namespace | None = None) -> Walk:
+def walk(seed: int, seconds: float, options: argparse.Namespace | None = None, router: str = "fw3") -> Walk:
     """Walk in a lab of its own; without options a short one."""
-    with scene.compiled(), Lab() as lab, DockerProxy(lab.folder / "docker.sock", lab.path(SOCKET), seed) as proxy:
-        taken = Walk(Patient(lab, proxy), seed, lambda line: print(line, flush=True))
+    router = options.router if options else router
+    with (
+        scene.compiled(),
+        Lab(firewall4=router == "fw4") as lab,
+        DockerProxy(lab.folder / "docker.sock", lab.path(SOCKET), seed) as proxy,
+    ):
+        taken = Walk(Patient(lab, proxy, guise.made(router, lab)), seed, lambda line: print(line, flush=True))
         if options is None:
             taken.run(seconds, slow=False)
         else:
@@ -57,7 +63,7 @@ def main() -> int:
         document.put(options.document, record)
     for problem in taken.problems:
         print(problem)
-        again = f"python -m tests.chaos --seed {options.seed}"
+        again = f"python -m tests.chaos --router {options.router} --seed {options.seed}"
         print(f"replay: {again} --steps {taken.steps} (alone: {again} --first {taken.steps} --steps 1)")
     return 1 if taken.problems else 0
 

@@ -1,6 +1,7 @@
-"""What must stand in the tables, by a second implementation: from the configuration's text, Docker and netifd.
+"""What must stand in the firewall, by a second implementation: from the configuration's text, Docker and netifd.
 
-It shares no code with dmsfw, knows only what the chaos configures, and writes rules as iptables-save shows them.
+It shares no code with dmsfw, knows only what the chaos configures, and writes rules as iptables-save shows them, and
+elements of firewall4's sets as nft lists them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from tests.chaos import engine_api
@@ -23,6 +24,7 @@ KEYS: tuple[Key, ...] = ((4, "filter"), (4, "nat"), (6, "filter"), (6, "nat"))
 ALL_STATES, REPLY_STATES = "NEW,RELATED,ESTABLISHED", "RELATED,ESTABLISHED"
 SAFE_DEVICE = re.compile(r"[A-Za-z0-9_.@-]{1,15}")
 """A bridge of any other name must not be opened."""
+Subnet = IPv4Network | IPv6Network
 UNIQUE_LOCAL = ip_network("fc00::/7")
 
 
@@ -113,11 +115,14 @@ class Expected:
     rules: dict[Key, tuple[str, ...]]
     remembered: bool = False
     """Whether one of them is for an uplink that is down: a daemon that starts now would not make it."""
+    elements: tuple[str, ...] = ()
+    """The same for firewall4: the elements of its sets, each with the set's name."""
 
 
 def expected(text: str, world: World, memory: Memory) -> Expected:
     """What the configuration asks for in this world."""
     lines: dict[Key, set[str]] = {key: set() for key in KEYS}
+    elements: set[str] = set()
     parts = sections(text)
     main = next((part for part in parts if part.kind == "dmsfw"), Section("dmsfw", "main"))
     standard = main.many("uplink") or [*world.zone, *sorted(world.dynamic)]
@@ -132,7 +137,9 @@ def expected(text: str, world: World, memory: Memory) -> Expected:
                 for key, line in _rules(policy, network, device):
                     lines[key].add(line)
                     remembered = remembered or device not in world.up.values()
-    return Expected({key: tuple(sorted(found)) for key, found in lines.items()}, remembered)
+                elements |= set(_elements(policy, network, device))
+    rules = {key: tuple(sorted(found)) for key, found in lines.items()}
+    return Expected(rules, remembered, tuple(sorted(elements)))
 
 
 def _selected(policy: Section, network: dict[str, Any]) -> bool:
@@ -144,7 +151,8 @@ def _selected(policy: Section, network: dict[str, Any]) -> bool:
     return by_label or any(fnmatchcase(network["Name"], glob) for glob in policy.many("network"))
 
 
-def _rules(policy: Section, network: dict[str, Any], wan: str) -> Iterator[tuple[Key, str]]:
+def _subnets(policy: Section, network: dict[str, Any]) -> Iterator[tuple[str, Subnet, bool]]:
+    """Bridge, subnet and whether it is masqueraded, of what may be opened."""
     named = (network["Options"] or {}).get("com.docker.network.bridge.name")
     bridge = named or ("docker0" if network["Name"] == "bridge" else f"br-{network['Id'][:12]}")
     if not SAFE_DEVICE.fullmatch(bridge):
@@ -152,9 +160,13 @@ def _rules(policy: Section, network: dict[str, Any], wan: str) -> Iterator[tuple
     family_wanted = policy.one("family", "any")
     for pool in network["IPAM"]["Config"] or ():
         subnet = ip_network(pool["Subnet"], strict=False)
-        if family_wanted not in ("any", f"ipv{subnet.version}"):
-            continue
-        translated = policy.one("masq", "1") == "1" and (subnet.version == 4 or subnet.subnet_of(UNIQUE_LOCAL))  # type: ignore[arg-type]
+        if family_wanted in ("any", f"ipv{subnet.version}"):
+            masqueraded = subnet.version == 4 or subnet.subnet_of(UNIQUE_LOCAL)  # type: ignore[arg-type]
+            yield bridge, subnet, masqueraded and policy.one("masq", "1") == "1"
+
+
+def _rules(policy: Section, network: dict[str, Any], wan: str) -> Iterator[tuple[Key, str]]:
+    for bridge, subnet, translated in _subnets(policy, network):
         back = f"-d {subnet} -i {wan} -o {bridge} -m conntrack --ctstate {REPLY_STATES} -j ACCEPT"
         yield (subnet.version, "filter"), f"-A DMSFW-FORWARD {back}"
         for proto in policy.many("proto") or ["tcp"]:
@@ -163,6 +175,14 @@ def _rules(policy: Section, network: dict[str, Any], wan: str) -> Iterator[tuple
             yield (subnet.version, "filter"), f"-A DMSFW-FORWARD {there}"
             if translated:
                 yield (subnet.version, "nat"), f"-A DMSFW-POSTROUTING -s {subnet} -o {wan} {match} -j MASQUERADE"
+
+
+def _elements(policy: Section, network: dict[str, Any], wan: str) -> Iterator[str]:
+    for bridge, subnet, translated in _subnets(policy, network):
+        name = f"dmsfw1_{'nat' if translated else 'out'}{subnet.version}"
+        for proto in policy.many("proto") or ["tcp"]:
+            for port in policy.many("dest_port"):
+                yield f"{name}: {bridge} . {wan} . {subnet} . {proto} . {port}"
 
 
 def _match(proto: str, ports: list[str]) -> str:

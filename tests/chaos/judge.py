@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-from tests.chaos import tables, verdict
 from tests.chaos.expected import Expected
 from tests.chaos.patient import INSIDE, LIMIT_S, OUTSIDE, SHOWN, Broken, Patient
 from tests.lab import SERVER, LabError
@@ -23,8 +22,7 @@ def judge(patient: Patient) -> None:
     patient.ensure()
     _pass_again(patient)
     wanted = patient.wanted()
-    now = tables.read(patient.lab)
-    found = [*verdict.faults(now, wanted), *tables.differences(patient.foreign, now.foreign)]
+    found = [*patient.firewall.faults(wanted), *patient.firewall.moved()]
     found += [*_calm(patient, wanted), *_second_pass(patient, wanted), *_connections(patient, wanted), *_told(patient)]
     if found:
         raise Broken("\n  ".join([*found, patient.said[-SHOWN:]]))

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import expected, scene, tables, verdict
+from tests.chaos import expected, scene
 from tests.chaos.expected import Expected, World
+from tests.chaos.guise import Guise
 from tests.chaos.proxy import DockerProxy
 from tests.lab import Lab, LabError, Running, paths
 from tests.lab.router import DMSFW_ENVIRONMENT, DMSFW_RUN_DIR
@@ -24,21 +25,9 @@ FAKETIME = paths.CACHE / "faketime"
 LIMIT_S = 45.0
 """In sync again after so long, or it never will be: every wait of the daemon's own ends within 10 s."""
 RUN_DIR_SIZE = "256k"
-WAN_DEVICES = ("pppoe-wan", "pppoe-x", "eth2")
-"""All devices that the lines may have: firewall3's zone names them from the start, so its rules stay the same."""
 OPEN_NET, OTHER_NET = "dms-network", "other"
 INSIDE, OUTSIDE = "inside", "outside"
 """A container in the network that is open, and one in a network that nobody selects."""
-OWNERS_SCRIPT = """
-iptables -w -N owner 2>/dev/null
-iptables -w -F owner
-iptables -w -A owner -s 192.0.2.1 -p tcp --dport 25 -j ACCEPT
-iptables -w -I INPUT -s 192.0.2.2 -m comment --comment "mine: dmsfw" -j DROP
-iptables -w -I FORWARD -s 192.0.2.4 -j owner
-iptables -w -t nat -I POSTROUTING -s 192.0.2.7 -j ACCEPT
-ip6tables -w -I FORWARD -s 2001:db8:ffff::1 -j ACCEPT
-"""
-"""firewall3 runs it at every restart. At the top, its rules stay where they are at a reload."""
 MAIN = """\
 config dmsfw 'main'
 \toption docker_url 'unix://{socket}'
@@ -67,8 +56,8 @@ class Patient:
     fault of its own; `may_die`: it may end, and is started again then.
     """
 
-    def __init__(self, lab: Lab, proxy: DockerProxy) -> None:
-        self.lab, self.proxy = lab, proxy
+    def __init__(self, lab: Lab, proxy: DockerProxy, firewall: Guise) -> None:
+        self.lab, self.proxy, self.firewall = lab, proxy, firewall
         self.dice = random.Random(0)
         self.worst_s, self.died = 0.0, 0
         self.may_die = self.may_stumble = self.asleep = self.locked = False
@@ -82,15 +71,12 @@ class Patient:
     def _furnish(self) -> None:
         lab = self.lab
         lab.sh(f"mkdir -p {DMSFW_RUN_DIR}; mount -t tmpfs -o size={RUN_DIR_SIZE},mode=755 chaos {DMSFW_RUN_DIR}")
-        lab.sh(f"cat >/etc/firewall.user <<'END'\n{OWNERS_SCRIPT}END")
         (lab.folder / "clock").write_text("+0\n")
-        lab.firewall.zone_wan(*WAN_DEVICES)
-        lab.firewall.restart()
+        self.firewall.furnish()
         lab.docker("network", "create", "--subnet", "10.70.0.0/24", OTHER_NET)
         lab.container(OUTSIDE, OTHER_NET)
         self.recreate()
         self.write_config(self.usual())
-        self.foreign = tables.read(lab).foreign
         self.start()
 
     def usual(self, *extra: str, ports: str = "465", resync: int = 60, main: str = "") -> str:
@@ -194,7 +180,7 @@ class Patient:
         wanted = wanted or self.wanted()
         if self.asleep:
             return wanted
-        while found := verdict.faults(tables.read(self.lab), wanted):
+        while found := self.firewall.faults(wanted):
             self.ensure()
             took = time.monotonic() - began
             if took > limit:
@@ -236,5 +222,5 @@ class Patient:
     def flush_and_heal(self, wanted: Expected) -> None:
         """Whatever is broken now, a restart of the firewall heals."""
         if not self.locked:
-            self.lab.firewall.restart()
+            self.firewall.restart()
         self.settle(wanted, limit=10.0)

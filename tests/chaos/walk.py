@@ -48,7 +48,8 @@ class Walk:
     ) -> None:
         """Walk for so long, or so many steps; end at the first problem. `slow` False: without kinds that take long."""
         ends_at = time.monotonic() + seconds
-        known = [fault for fault in FAULTS if (slow or not fault.slow) and _named(fault, only)]
+        here = [fault for fault in FAULTS if fault.router in ("", self.patient.firewall.name)]
+        known = [fault for fault in here if (slow or not fault.slow) and _named(fault, only)]
         order = random.Random(self.seed)
         try:
             self.patient.settle()

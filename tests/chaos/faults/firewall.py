@@ -50,24 +50,24 @@ def damaged(script: str, patient: Patient) -> None:
 
 
 for _words, _script in DAMAGES.items():
-    fault(_words, needs="tables lock daemon config")(partial(damaged, _script))
+    fault(_words, needs="tables lock daemon config", router="fw3")(partial(damaged, _script))
 
 
 @fault("firewall restarted", needs="tables lock")
 def restarted(patient: Patient) -> None:
-    patient.lab.firewall.restart()
+    patient.firewall.restart()
 
 
 @fault("firewall reloaded", needs="tables lock")
 def reloaded(patient: Patient) -> None:
-    patient.lab.firewall.reload()
+    patient.firewall.reload()
 
 
 @fault("firewall stopped and started", needs="tables lock", breaks="tables")
 def stopped(patient: Patient) -> Iterator[None]:
-    patient.lab.firewall.flush()
+    patient.firewall.flush()
     yield
-    patient.lab.firewall.restart()
+    patient.firewall.restart()
 
 
 def removed_again(script: str, patient: Patient) -> None:
@@ -101,12 +101,12 @@ for _words, _script in (
         "while :; do XTABLES_LOCKFILE=/run/another.lock iptables -F DMSFW-FORWARD; sleep 0.1; done",
     ),
 ):
-    fault(f"{_words} keeps removing our rules", needs="tables lock daemon config", slow=True)(
+    fault(f"{_words} keeps removing our rules", needs="tables lock daemon config", slow=True, router="fw3")(
         partial(removed_again, _script)
     )
 
 
-@fault("the owner puts a rule ahead of ours", needs="tables lock", lasts=True)
+@fault("the owner puts a rule ahead of ours", needs="tables lock", lasts=True, router="fw3")
 def ahead(patient: Patient) -> Iterator[None]:
     rule = '-s 10.99.0.0/16 -m comment --comment "owner: keep out" -j DROP'
     patient.sh(f"iptables -w -I FORWARD 1 {rule}; iptables -w -t nat -I POSTROUTING 1 -s 10.99.0.0/16 -j ACCEPT")
@@ -118,7 +118,7 @@ def ahead(patient: Patient) -> Iterator[None]:
     )
 
 
-@fault("two writers edit while networks change", needs="tables lock docker")
+@fault("two writers edit while networks change", needs="tables lock docker", router="fw3")
 def written(patient: Patient) -> None:
     load = Load(patient.lab, ("x", "y"), str(patient.dice.random()), churn=False)
     with load:
@@ -129,7 +129,7 @@ def written(patient: Patient) -> None:
         raise Broken("\n".join(load.written.problems))
 
 
-@fault("lock held by somebody else", breaks="lock", needs="lock tables")
+@fault("lock held by somebody else", breaks="lock", needs="lock tables", router="fw3")
 def held(patient: Patient) -> Iterator[None]:
     """Meanwhile a writer without the lock spoils our rules: the repair waits for the lock, and says so once."""
     patient.settle()
@@ -146,6 +146,6 @@ def held(patient: Patient) -> Iterator[None]:
     patient.ensure()
 
 
-@fault("lock file removed and made again", needs="lock tables")
+@fault("lock file removed and made again", needs="lock tables", router="fw3")
 def unlinked(patient: Patient) -> None:
     patient.sh("rm -f /run/xtables.lock", "iptables -w -F DMSFW-FORWARD || true")

@@ -23,22 +23,29 @@ class Fault:
     needs: frozenset[str]
     lasts: bool
     slow: bool
+    router: str = ""
 
 
 FAULTS: list[Fault] = []
 
 
 def fault(
-    kind: str, *, breaks: str = "", needs: str = "", lasts: bool = False, slow: bool = False
+    kind: str,
+    *,
+    breaks: str = "",
+    needs: str = "",
+    lasts: bool = False,
+    slow: bool = False,
+    router: str = "",
 ) -> Callable[[Act], Act]:
     """Put a function on the list. What is broken or needed: docker, ubus, wan, lock, tables, config, daemon, disk.
 
-    `slow`: it takes more than half a minute.
+    `slow`: it takes more than half a minute. `router`: the only one that it can befall, fw3 or fw4; empty: either.
     """
 
     def listed(act: Act) -> Act:
         FAULTS.append(
-            Fault(kind, act, frozenset(breaks.split()), frozenset(needs.split()), lasts or bool(breaks), slow)
+            Fault(kind, act, frozenset(breaks.split()), frozenset(needs.split()), lasts or bool(breaks), slow, router)
         )
         return act
 

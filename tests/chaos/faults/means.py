@@ -77,7 +77,7 @@ def jumped(patient: Patient) -> Iterator[None]:
 def full(patient: Patient) -> Iterator[None]:
     patient.sh("dd if=/dev/zero of=/run/dmsfw/filler bs=4k 2>/dev/null || true")
     try:
-        patient.sh("iptables -w -F DMSFW-FORWARD || true")
+        patient.sh(f"{patient.firewall.spoil} || true")
         patient.settle()
         yield
         patient.settle()
@@ -106,7 +106,7 @@ def starved(patient: Patient, little: str, enough: str) -> Iterator[None]:
     _set(patient, little)
     patient.asleep = True
     try:
-        patient.lab.firewall.restart()
+        patient.firewall.restart()
         patient.recreate()
         time.sleep(SHORT_S)
         yield
