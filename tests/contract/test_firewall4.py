@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from dmsfw.decide.grants import grants
 from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.firewall4.enforcer import Firewall4
-from dmsfw.firewall4.program import Nft
+from dmsfw.firewall4.program import Nft, NotSupported
 from dmsfw.model import Grant, PortRange
 from tests.contract.benches import enable_forwarding
 from tests.contract.firewall4_bench import NOWHERE, elements, foreign, listing, nft, ours, reload
@@ -112,13 +113,23 @@ def wires(*names: str) -> Iterator[dict[str, Wire]]:
         yield found
 
 
+class Old(Nft):
+    """nft on a kernel that knows no sets with ranges in concatenations."""
+
+    def commit(self, commands: Sequence[dict[str, dict[str, object]]]) -> None:
+        if any("set" in command.get("add", {}) for command in commands):
+            raise NotSupported("this kernel does not take it")
+        super().commit(commands)
+
+
+@pytest.mark.parametrize("program", [Nft, Old])
 @pytest.mark.parametrize("case", cases(), ids=repr)
 @pytest.mark.usefixtures("fw4")
-def test_the_kernel_gives_every_first_packet_the_verdict_of_the_table(case: Case) -> None:
+def test_the_kernel_gives_every_first_packet_the_verdict_of_the_table(case: Case, program: type[Nft]) -> None:
     first = [(packet, verdict) for packet, verdict in case.packets if packet.state == "NEW"]
     names = {name for packet, _ in first for name in (packet.device, packet.out)}
     with wires(*sorted(names)) as there:
-        enforcer().converge(grants(case.snapshot))
+        enforcer(NOWHERE, program()).converge(grants(case.snapshot))
         wrong = {}
         for packet, verdict in first:
             sources = sent(there, packet)
@@ -383,6 +394,114 @@ def test_a_comment_is_cut_where_nft_would_refuse_it_and_may_hold_anything() -> N
     firewall.converge([replace(MAIL, whys=("another",))])
     (element,) = elements("dmsfw1_nat4")
     assert element["elem"]["comment"] == f"dmsfw:{MAIL.id} another"
+
+
+VARIED = (
+    *ALL,
+    replace(MAIL, ports=(PortRange(25, 25), PortRange(1000, 2000)), proto="udp", bridge="br-udp"),
+    replace(MAIL, bridge="br-icmp", proto="icmp", ports=()),
+    replace(MAIL6, bridge="br-six", proto="icmp", ports=()),
+    replace(MAIL6, bridge="br-gua", subnet=ip_network("2001:db8::/64"), destination=ip_network("2001:db8:1::1/128")),
+    replace(MAIL, bridge="br-sctp", proto="sctp", destination=ip_network("192.0.2.25/32"), masquerade=False),
+)
+
+
+@pytest.mark.usefixtures("fw4")
+def test_on_a_kernel_without_such_sets_rules_stand_in_their_place_and_are_known_again() -> None:
+    before = foreign()
+    firewall = enforcer(NOWHERE, Old())
+    assert firewall.converge(VARIED)
+    assert not [line for line in ours() if line.startswith("set ")]
+    assert not firewall.converge(VARIED).changes
+    assert not firewall.changed()
+    for fresh in (
+        enforcer(NOWHERE, Old()),
+        enforcer(),
+    ):  # the second one is asked for a plan: it has refused nothing yet
+        assert not fresh.plan(VARIED).changes
+    assert foreign() == before
+    text = [change.text for change in firewall.converge(VARIED[:1]).changes]
+    assert any(
+        line.endswith(
+            'dmsfw1_forward iifname "br-mail" oifname "pppoe-wan" ip saddr 172.18.0.0/16 tcp dport 465 counter accept'
+        )
+        for line in text
+    )
+    firewall.converge(())
+    assert ours() == []
+
+
+@pytest.mark.parametrize("damage", [d for name, d in DAMAGES.items() if "element" not in name and "set" not in name])
+@pytest.mark.usefixtures("fw4")
+def test_on_such_a_kernel_it_is_healed_as_well(damage: Callable[[], object]) -> None:
+    firewall = enforcer(NOWHERE, Old())
+    firewall.converge(ALL)
+    sound = ours()
+    with suppress(subprocess.CalledProcessError):  # somebody who names a set that is not there
+        damage()
+    firewall.converge(ALL)
+    assert sorted(ours()) == sorted(sound)
+    assert not enforcer().plan(ALL)
+
+
+@pytest.mark.usefixtures("fw4")
+def test_on_a_newer_kernel_the_rules_of_an_older_one_give_way_after_a_restart_of_the_firewall() -> None:
+    enforcer(NOWHERE, Old()).converge(ALL)
+    nft("delete table inet fw4")
+    reload(includes=True)
+    firewall = enforcer(INCLUDES)
+    firewall.converge(ALL)
+    assert len(elements("dmsfw1_nat4")) == 1
+
+
+@pytest.mark.usefixtures("fw4")
+def test_a_kernel_that_refuses_rules_too_is_said() -> None:
+    class Never(Nft):
+        def commit(self, commands: object) -> None:
+            raise NotSupported(f"this kernel does not take it: {len(str(commands))} bytes")
+
+    before = listing("ruleset")
+    with pytest.raises(TableRefused, match="does not take it"):
+        enforcer(NOWHERE, Never()).converge([MAIL])
+    assert listing("ruleset") == before
+
+
+@pytest.mark.usefixtures("fw4")
+def test_what_is_refused_without_a_set_being_made_does_not_make_the_kernel_an_old_one() -> None:
+    class Unwilling(Nft):
+        def commit(self, commands: object) -> None:
+            raise NotSupported(f"this kernel does not take it: {len(str(commands))} bytes")
+
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    firewall.nft = Unwilling()
+    with pytest.raises(TableRefused, match="does not take it"):
+        firewall.converge([MAIL, MAIL6])
+    firewall.nft = Nft()
+    firewall.converge([MAIL, MAIL6])
+    assert len(elements("dmsfw1_nat6")) == 1
+
+
+@pytest.mark.usefixtures("fw4")
+def test_a_table_that_another_program_owns_is_left_to_it_and_that_is_said() -> None:
+    nft("delete table inet fw4")
+    with subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdin is not None
+        owner.stdin.write("add table inet fw4 { flags owner; }\n")
+        for name, kind in (
+            ("forward", "filter hook forward priority 0"),
+            ("srcnat", "nat hook postrouting priority 100"),
+        ):
+            owner.stdin.write(f"add chain inet fw4 {name} {{ type {kind}; }}\n")
+        owner.stdin.flush()
+        deadline = time.monotonic() + 10
+        while len(listing("ruleset")) < 3 and time.monotonic() < deadline:
+            pass
+        before = listing("ruleset")
+        with pytest.raises(TableRefused, match="or another program owns the table"):
+            enforcer().converge([MAIL])
+        assert listing("ruleset") == before
+        owner.terminate()
 
 
 @pytest.mark.usefixtures("fw4")

@@ -18,7 +18,7 @@ from dmsfw.firewall4.boxes import Box, Cutter, Span, disjoint, meet
 from dmsfw.firewall4.document import parse, parse_sets
 from dmsfw.firewall4.keys import box_of, value_of
 from dmsfw.firewall4.netlink import messages
-from dmsfw.firewall4.program import Nft
+from dmsfw.firewall4.program import Nft, NotSupported
 from dmsfw.firewall4.render import Renderer, render
 from dmsfw.firewall4.sets import PARTS, SETS
 from dmsfw.model import Grant, PortRange
@@ -99,7 +99,7 @@ def test_any_bytes_may_come_over_netlink(data: bytes) -> None:
 FAILURES = {
     "Error: JSON support not compiled-in": (TableRefused, "nftables-json"),
     "internal:0:0-0: Error: Could not process rule: No such file or directory": (TableChanged, "meanwhile"),
-    "internal:0:0-0: Error: Could not process rule: Operation not supported": (TableRefused, "Linux 5.6"),
+    "internal:0:0-0: Error: Could not process rule: Operation not supported": (NotSupported, "does not take it"),
     "netlink: Error: cache initialization failed: Operation not permitted": (TableRefused, "another program owns"),
     "Error: \x1b[31mevil": (TableRefused, r"nft: \?\[31mevil"),
     "": (TableRefused, "ended with 3"),

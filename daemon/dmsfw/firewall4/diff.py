@@ -7,6 +7,7 @@ comment begins with `dmsfw:`. Everything else is other people's and stays as it 
 2. Our own chains hold exactly the constant rules, and one jump leads to each, in its place.
 3. Our sets hold exactly the elements that are due.
 4. Where nothing is due and no include file brings them, neither sets nor chains nor jumps are left.
+5. Where the kernel has no such sets, our chains hold rules instead, all of them made anew when one changes.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dmsfw.decide.marks import OWNER
-from dmsfw.firewall4 import rules
+from dmsfw.firewall4 import plain, rules
 from dmsfw.firewall4.boxes import Box
 from dmsfw.firewall4.document import Chain, Element, ListedSet, Rule, TableImage, definition
 from dmsfw.firewall4.keys import Json, text_of, value_of
 from dmsfw.firewall4.render import Rendered
 from dmsfw.firewall4.rules import HOOKS, Hook
 from dmsfw.firewall4.sets import FAMILY, SETS, TABLE, SetSpec
-from dmsfw.model import Change
+from dmsfw.model import Change, Grant
 
 PLACE = f"{FAMILY} {TABLE}"
 OWN_CHAINS = frozenset(hook.own for hook in HOOKS)
@@ -48,6 +49,11 @@ class Edits:
             return None
         return frozenset(thing["element"]["name"] for thing in things)
 
+    @property
+    def makes_sets(self) -> bool:
+        """Whether a set is made."""
+        return any("set" in command.get("add", ()) for command in self.commands)
+
     def tell(self, sign: str, text: str, why: str = "") -> None:
         """One line of the plan."""
         self.changes.append(Change("+" if sign == "+" else "-", PLACE, text, why))
@@ -58,16 +64,27 @@ class Wanted:
     """What the table should hold. `included`: the package's include files bring sets, chains and jumps.
 
     `forms`: how this nft lists rules of ours, by chain and comment; it may differ from how they are written.
+    `plainly`: the grants, where the kernel has no such sets: then our chains hold a rule for each, and no set is made.
     """
 
     rendered: Rendered
     included: bool = False
     forms: Mapping[tuple[str, str], Json] = field(default_factory=dict)
+    plainly: tuple[Grant, ...] | None = None
 
     @property
     def due(self) -> bool:
-        """Whether sets and chains are to be there."""
+        """Whether chains are to be there."""
         return self.included or self.rendered.count > 0
+
+    @property
+    def with_sets(self) -> bool:
+        """Whether sets are."""
+        return self.due and self.plainly is None
+
+    def content(self, hook: Hook) -> list[dict[str, Json]]:
+        """The rules of our chain."""
+        return hook.content if self.plainly is None else plain.content(self.plainly, hook.chain)
 
     def says(self, rule: Rule, wanted: dict[str, Json]) -> bool:
         """Tell whether a rule is the wanted one."""
@@ -83,12 +100,12 @@ def edits(image: TableImage, wanted: Wanted) -> Edits:
     broken = [hook for hook in due if not _is_whole(image, hook, wanted)]
     _remove_rules(done, image, [rule for rule in jumps.values() if rule is not None])
     _remove_chains(done, image, broken, keep=OWN_CHAINS if due else frozenset())
-    _remove_sets(done, image, keep=wanted.due)
-    if wanted.due:
+    _remove_sets(done, image, keep=wanted.with_sets)
+    if wanted.with_sets:
         _make_sets(done, image)
         _fill_sets(done, image, wanted.rendered.elements)
     for hook in broken:
-        _make_chain(done, image, hook)
+        _make_chain(done, image, hook, wanted)
     for hook in due:
         if jumps[hook.chain] is None:
             _make_jump(done, hook)
@@ -105,8 +122,8 @@ def _kept_jump(image: TableImage, hook: Hook, wanted: Wanted) -> Rule | None:
 def _is_whole(image: TableImage, hook: Hook, wanted: Wanted) -> bool:
     """Whether our chain is there, holds the constant rules, and looks up sets that may stay."""
     chain = image.chains.get(hook.own)
-    content = hook.content
-    if chain is None or chain.hook or len(chain.rules) != len(content) or _odd_sets(image):
+    content = wanted.content(hook)
+    if chain is None or chain.hook or len(chain.rules) != len(content) or (wanted.with_sets and _odd_sets(image)):
         return False
     return all(wanted.says(rule, rule_wanted) for rule, rule_wanted in zip(chain.rules, content, strict=True))
 
@@ -192,13 +209,17 @@ def _add_elements(done: Edits, spec: SetSpec, due: Mapping[Box, str]) -> None:
         done.tell("+", f"add element {PLACE} {spec.name} {{ {said} }}", _why(comment))
 
 
-def _make_chain(done: Edits, image: TableImage, hook: Hook) -> None:
+def _make_chain(done: Edits, image: TableImage, hook: Hook, wanted: Wanted) -> None:
     found: Chain | None = image.chains.get(hook.own)
     if found is None or found.hook:
         done.do("add", "chain", {"name": hook.own})
-    for rule in hook.content:
+    content = wanted.content(hook)
+    for rule in content:
         done.do("add", "rule", {"chain": hook.own, **rule})
-    done.tell("+", f"chain {PLACE} {hook.own}: {len(hook.content)} rules that look the sets up")
+    if wanted.plainly is None:
+        done.tell("+", f"chain {PLACE} {hook.own}: {len(content)} rules that look the sets up")
+    for rule in content if wanted.plainly is not None else ():
+        done.tell("+", f"add rule {PLACE} {hook.own} {plain.text_of(rule)}", _why(rule["comment"]))
 
 
 def _make_jump(done: Edits, hook: Hook) -> None:
@@ -209,6 +230,12 @@ def _make_jump(done: Edits, hook: Hook) -> None:
 
 def _why(comment: str) -> str:
     return comment.partition(" ")[2]
+
+
+def is_plain(image: TableImage) -> bool:
+    """Whether our chains were filled after the kernel had refused the sets: rules, and no set that they could name."""
+    chains = (image.chains.get(hook.own) for hook in HOOKS)
+    return not SETS.keys() & image.sets.keys() and any(chain is not None and chain.rules for chain in chains)
 
 
 def forms(image: TableImage) -> Iterator[tuple[tuple[str, str], Json]]:

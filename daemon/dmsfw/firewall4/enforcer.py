@@ -3,7 +3,8 @@
 1. A pass whose grants and whose kernel are as they were left starts no process at all: the generation tells.
 2. All that is due goes into one transaction: no reader and no packet sees half of it.
 3. Only what is read back counts. Who writes in between makes it a lost race, and the pass is planned again.
-4. firewall4 stopped, its table away: nothing filters, so nothing is written and that is said.
+4. A kernel that refuses our sets gets a rule for each grant instead, in the same chains.
+5. firewall4 stopped, its table away: nothing filters, so nothing is written and that is said.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from dmsfw.errors import TableChanged
+from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.firewall4 import diff, rules
 from dmsfw.firewall4.document import TableImage, parse, parse_sets
 from dmsfw.firewall4.keys import Json
 from dmsfw.firewall4.netlink import Ear, Question
-from dmsfw.firewall4.program import Nft
+from dmsfw.firewall4.program import Nft, NotSupported
 from dmsfw.firewall4.render import Renderer
 from dmsfw.firewall4.rules import HOOKS
 from dmsfw.model import Grant, Plan
@@ -71,6 +72,7 @@ class Firewall4:
     kernel: Kernel = field(default_factory=Question)
     include: Path = INCLUDE
     _ear: Ear | None = None
+    _plainly: bool = False
     _renderer: Renderer = field(default_factory=Renderer)
     _forms: dict[tuple[str, str], Json] = field(default_factory=dict)
     _settled: int | None = None
@@ -97,8 +99,8 @@ class Firewall4:
 
     def plan(self, grants: Sequence[Grant]) -> Plan:
         """What `converge` would change; nothing is written. Raises: EnforceError."""
-        wanted = self._wanted(grants)
         seen = self._look()
+        wanted = self._wanted(grants)
         return self._plan(seen.image, wanted, self._edits(seen.image, wanted))
 
     def converge(self, grants: Sequence[Grant]) -> Plan:
@@ -106,12 +108,20 @@ class Firewall4:
 
         Raises: TableChanged when somebody wrote in between (call again); TableRefused.
         """
+        try:
+            return self._converge(grants)
+        except NotSupported:
+            self._plainly = True
+        return self._converge(grants)
+
+    def _converge(self, grants: Sequence[Grant]) -> Plan:
         self.prepare()
-        wanted = self._wanted(grants)
         generation = self.kernel.generation()
-        if self._last is not None and (generation, *self._last[:2]) == (self._settled, tuple(grants), wanted.included):
+        asked = (tuple(grants), self._wanted(grants).included)
+        if self._last is not None and (generation, *self._last[:2]) == (self._settled, *asked):
             return self._last[2]
         seen = self._seen if self._seen is not None and self._seen.generation == generation else self._look()
+        wanted = self._wanted(grants)
         done = self._edits(seen.image, wanted)
         plan = self._plan(seen.image, wanted, done)
         if done.commands:
@@ -144,13 +154,17 @@ class Firewall4:
         return {}
 
     def _wanted(self, grants: Sequence[Grant]) -> diff.Wanted:
+        if self._plainly:
+            return diff.Wanted(self._renderer.rendered(tuple(grants)), plainly=tuple(grants))
         return diff.Wanted(self._renderer.rendered(tuple(grants)), self.include.exists(), self._forms)
 
     def _look(self) -> _Seen:
         """Read the table. Whatever is written after the first line here gives another generation."""
         generation = self._heard()
         listed = self.nft.table() if self.kernel.has_table() else None
-        return _Seen(generation, None if listed is None else parse(listed))
+        image = None if listed is None else parse(listed)
+        self._plainly = self._plainly or (image is not None and diff.is_plain(image))
+        return _Seen(generation, image)
 
     def _look_again(self, done: diff.Edits, before: _Seen) -> _Seen:
         """Read what was written; the rest is as before if nobody else wrote meanwhile, which the generation tells."""
@@ -173,11 +187,16 @@ class Firewall4:
         return diff.Edits() if image is None else diff.edits(image, wanted)
 
     def _commit(self, done: diff.Edits, wanted: diff.Wanted, before: _Seen) -> _Seen:
-        """Write, and read back. Raises: TableChanged when it is not there then; TableRefused."""
+        """Write, and read back. Raises: TableChanged when it is not there then; NotSupported for sets; TableRefused."""
         self._seen = None
-        self.nft.commit(done.commands)
+        try:
+            self.nft.commit(done.commands)
+        except NotSupported as error:
+            if done.makes_sets:
+                raise
+            raise TableRefused(str(error)) from error
         after = self._look_again(done, before)
-        if after.image is not None and after.generation == before.generation + 1:
+        if after.image is not None and after.generation == before.generation + 1 and not self._plainly:
             self._forms.update(diff.forms(after.image))
         if after.image is None or diff.edits(after.image, wanted).commands:
             raise TableChanged("table inet fw4 is not as it was written a moment ago")
@@ -191,12 +210,13 @@ class Firewall4:
         rendered = wanted.rendered
         ahead = _ahead(image) if image is not None and wanted.due else ()
         stopped = (STOPPED,) if image is None and rendered.count else ()
+        refused = rendered.refused if wanted.plainly is None else ()
         return Plan(
             changes=tuple(done.changes),
             rules=rendered.count,
             rules_by_bridge=rendered.bridges,
             ahead=ahead,
-            notes=(*stopped, *rendered.refused),
+            notes=(*stopped, *refused),
         )
 
 

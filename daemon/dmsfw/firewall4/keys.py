@@ -47,7 +47,7 @@ def _box(value: Json, spec: SetSpec) -> Box | None:
 
 def text_of(box: Box, spec: SetSpec) -> str:
     """A key as nft's own tongue has it, for people."""
-    return " . ".join(_words(_part(part, which, spec)) for part, which in zip(box, spec.parts, strict=True))
+    return " . ".join(words(_part(part, which, spec)) for part, which in zip(box, spec.parts, strict=True))
 
 
 def _part(part: str | Span, which: Part, spec: SetSpec) -> Json:
@@ -55,11 +55,11 @@ def _part(part: str | Span, which: Part, spec: SetSpec) -> Json:
         return part
     if which not in {"saddr", "daddr"}:
         return part.first if part.first == part.last else {"range": [part.first, part.last]}
-    return _addresses(part, spec.version)
+    return addresses(part, spec.version)
 
 
 @lru_cache(REMEMBERED)
-def _addresses(span: Span, version: Version) -> Json:
+def addresses(span: Span, version: Version) -> Json:
     """One address, a subnet where it can be said so, else a range. The same object each time: not to be changed."""
     first, last = (address_text(number, version) for number in span)
     if first == last:
@@ -103,7 +103,8 @@ def _address(text: str, version: Version) -> int:
     return int(address)
 
 
-def _words(value: Json) -> str:
+def words(value: Json) -> str:
+    """A value in nft's own tongue."""
     if isinstance(value, dict) and "prefix" in value:
         return f"{value['prefix']['addr']}/{value['prefix']['len']}"
     if isinstance(value, dict):

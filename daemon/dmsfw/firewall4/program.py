@@ -30,8 +30,12 @@ LOST_RACES = (GONE, "File exists", "Device or resource busy", "Interrupted syste
 """What a transaction says when somebody else's has come before it."""
 
 
+NO_SUCH_SETS = ("Operation not supported", "Invalid argument")
+"""What a kernel says to a kind of set that it does not know."""
+
+
 class NotSupported(TableRefused):
-    """The kernel has no sets with ranges in concatenations (it came with Linux 5.6)."""
+    """The kernel does not know it; sets with ranges in concatenations came with Linux 5.6."""
 
 
 class Nft:
@@ -93,8 +97,8 @@ def _fault(done: subprocess.CompletedProcess[str], *, writes: bool) -> EnforceEr
         return TableRefused("this nft speaks no JSON: opkg install nftables-json (in place of nftables-nojson)")
     if writes and any(words in said for words in LOST_RACES):
         return TableChanged(f"table {FAMILY} {TABLE} was written meanwhile: {_first_line(said)}")
-    if "Operation not supported" in said:
-        return NotSupported("this kernel has no sets with ranges in concatenations (Linux 5.6 and later have)")
+    if any(words in said for words in NO_SUCH_SETS):
+        return NotSupported(f"this kernel does not take it: {_first_line(said)}")
     if "Operation not permitted" in said:
         return TableRefused(
             f"not permitted to {'write' if writes else 'read'} table {FAMILY} {TABLE}: "

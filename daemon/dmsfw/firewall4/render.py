@@ -120,11 +120,15 @@ def _ports(grant: Grant) -> Iterator[tuple[Span, ...]]:
         yield ()
 
 
+def proto_number(grant: Grant) -> int:
+    """The protocol's number. Raises: KeyError for `all`."""
+    return ICMPV6 if grant.proto == "icmp" and grant.subnet.version == 6 else NUMBERS[grant.proto]  # noqa: PLR2004
+
+
 def _proto(grant: Grant) -> Span:
     if grant.proto == "all":
         return Span(0, SetSpec("out", 4).highest("proto"))
-    number = ICMPV6 if grant.proto == "icmp" and grant.subnet.version == 6 else NUMBERS[grant.proto]  # noqa: PLR2004
-    return Span(number, number)
+    return Span(proto_number(grant), proto_number(grant))
 
 
 def _refused(grants: Iterable[Grant]) -> Iterator[tuple[Grant, str]]:
