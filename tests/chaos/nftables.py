@@ -55,8 +55,10 @@ class Ruleset:
         """Each element of ours: in words, and its comment."""
         for kind, body in self.ours:
             for listed in body.get("elem", ()) if kind == "set" else ():
-                element = listed.get("elem", {"val": listed})
-                key = " . ".join(map(_words, element["val"]["concat"]))
+                element = listed["elem"] if isinstance(listed, dict) and "elem" in listed else {"val": listed}
+                value = element["val"]
+                parts = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
+                key = " . ".join(map(_words, parts))
                 yield f"{body['name']}: {key}", element.get("comment", "")
 
     @property

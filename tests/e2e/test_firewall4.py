@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +170,70 @@ def test_a_hostile_bridge_opens_nothing(lab: Lab, dmsfw: Dmsfw) -> None:
     dmsfw.start(SHIPPED.replace("list proto 'tcp'", "list network 'evil'\n\tlist proto 'tcp'"))
     assert "accept#" not in json.dumps(ours(lab))
     assert "network skipped" in dmsfw.log
+
+
+def bare(lab: Lab) -> str:
+    """The ruleset of a firewall4 that knows nothing of us."""
+    lab.firewall4.exclude()
+    lab.run(["nft", "flush", "ruleset"])
+    lab.firewall4.start()
+    return lab.run(["nft", "-s", "list", "ruleset"]).stdout
+
+
+@pytest.fixture
+def nft_program(lab: Lab) -> Iterator[Path]:
+    """The router's nft, which a test may replace."""
+    program = lab.folder / "bin" / "nft"
+    target = program.readlink()
+    yield program
+    program.unlink(missing_ok=True)
+    program.symlink_to(target)
+
+
+NO_JSON = """#!/bin/sh
+case " $* " in *" -j "*) echo 'Error: JSON support not compiled-in' >&2; exit 1; esac
+exec {nft} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("", "nft is not installed: opkg install nftables-json"),
+        (NO_JSON, "this nft speaks no JSON: opkg install nftables-json"),
+        ("#!/bin/sh\necho '{{'\n", "nft's list of table inet fw4 cannot be read"),
+        ("#!/bin/sh\nkill -SEGV $$\n", "nft: it ended with -11"),
+    ],
+    ids=["no nft", "nft without JSON", "nft prints half a document", "nft crashes"],
+)
+def test_an_nft_that_is_of_no_use_is_one_clear_line_and_nothing_is_written(
+    lab: Lab, dmsfw: Dmsfw, nft_program: Path, script: str, said: str
+) -> None:
+    before = bare(lab)
+    lab.compose("up", "-d")
+    target = nft_program.readlink()
+    nft_program.unlink()
+    if script:
+        nft_program.write_text(script.format(nft=target))
+        nft_program.chmod(0o755)
+    dmsfw.launch()
+    dmsfw.wait_for("starting", said)
+    assert [said in line for line in dmsfw.lines if " error " in f" {line}"].count(True) == 1
+    assert not [line for line in dmsfw.lines if "Traceback" in line]
+    nft_program.unlink(missing_ok=True)
+    nft_program.symlink_to(target)
+    assert lab.run(["nft", "-s", "list", "ruleset"]).stdout == before
+    dmsfw.wait_for("in sync")
+    assert is_open(lab)
+
+
+def test_a_table_that_is_not_as_firewall4_makes_it_is_left_and_said(lab: Lab, dmsfw: Dmsfw) -> None:
+    nft(lab, "flush ruleset\ntable inet fw4 { chain elsewhere { type filter hook forward priority 0; }; }")
+    before = lab.run(["nft", "list", "ruleset"]).stdout
+    lab.compose("up", "-d")
+    dmsfw.launch()
+    dmsfw.wait_for("starting", "table inet fw4 has no chain forward of type filter on hook forward")
+    assert lab.run(["nft", "list", "ruleset"]).stdout == before
+    lab.firewall4.restart()
+    dmsfw.wait_for("in sync")
+    assert is_open(lab)

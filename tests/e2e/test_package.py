@@ -309,19 +309,15 @@ def test_a_flash_too_full_for_bytecode_keeps_none_and_works(opkg: Opkg, archive:
         router.sh(f"umount -l {HOME}; rm -f /usr/lib/opkg/info/dmsfw.*")
 
 
-FIREWALL4_ALONE = "this router has firewall4 (nftables) alone, where rules of iptables have no effect:"
-
-
 @pytest.mark.parametrize(
     ("lack", "there", "said"),
     [
         ("/usr/lib/*/libip4tc.so.2*", "", "python-iptables cannot be used: libip4tc is missing"),
         ("/usr/lib/*/libip[46]tc.so.2*", "", "python-iptables cannot be used: libip4tc, libip6tc are missing"),
         ("/usr/lib/*/xtables", "", "python-iptables cannot be used: the extensions of iptables are missing"),
-        ("/usr/lib/*/libip4tc.so.2*", "/sbin/fw4", FIREWALL4_ALONE),
         ("/usr/lib/dmsfw/shim/*", "/sbin/fw4", "there is no libxtwrapper for this processor"),
     ],
-    ids=["one library", "two libraries", "extensions", "firewall4 alone", "processor"],
+    ids=["one library", "two libraries", "extensions", "processor"],
 )
 def test_what_the_router_lacks_is_one_line_and_nothing_starts(
     opkg: Opkg, archive: Archive, lack: str, there: str, said: str

@@ -42,13 +42,13 @@ done
 
 
 class OpenWrt(Lab):
-    """A lab into which packages can be installed. `python`: what is its /usr/bin/python3.
+    """A lab into which packages can be installed. `python`: what is its /usr/bin/python3. `firewall4`: see Router.
 
     Skips where no overlay can be. Its daemon is procd's, not the caller's: `/etc/init.d/dmsfw start` starts it.
     """
 
-    def __init__(self, python: Path) -> None:
-        super().__init__()
+    def __init__(self, python: Path, *, firewall4: bool = False) -> None:
+        super().__init__(firewall4=firewall4)
         self._python = python
 
     def start(self) -> None:
@@ -62,6 +62,8 @@ class OpenWrt(Lab):
         }
         try:
             self.sh(FURNISH.format(**places))
+            if self._with_firewall4:
+                self.sh('ln -s "$LAB_FOLDER/bin/fw4" /sbin/fw4')
         except LabError as error:
             pytest.skip(f"no overlay file system here: {error}")
 
