@@ -85,6 +85,17 @@ def test_firewall4_starts_with_the_files_there_and_the_service_stopped(opkg: Opk
     wait_open(router)
 
 
+def test_a_service_that_is_stopped_leaves_nothing_either_when_it_is_removed(opkg: Opkg, archive: Archive) -> None:
+    router, before = opkg.router, ruleset(opkg.router)
+    opkg.install(archive)
+    wait_open(router)
+    router.run(["fw4", "restart"])
+    router.initd("stop")
+    opkg.remove()
+    assert included(router) == []
+    assert ruleset(router) == before
+
+
 def test_an_upgrade_keeps_the_port_open(opkg: Opkg, archive: Archive) -> None:
     router = opkg.router
     opkg.install(archive)

@@ -15,7 +15,7 @@ SCRIPTS = ("build", "install", "control/postinst", "control/prerm", "control/pos
 RECORD = '#!/bin/sh\necho "${0##*/} $*" >>"$RECORD"\n'
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "../files/bytecode", "../files/dmsfw.launcher"])
+@pytest.mark.parametrize("script", [*SCRIPTS, "../files/bytecode", "../files/includes", "../files/dmsfw.launcher"])
 def test_shellcheck_is_content_with_each_script(script: str) -> None:
     shellcheck = next(paths.ROOT.glob(".venv/*/bin/shellcheck"))
     done = subprocess.run([shellcheck, INITD / "package" / script], capture_output=True, text=True, check=False)
@@ -75,7 +75,8 @@ def test_the_scripts_of_the_feed_recipe_leave_it_whole_but_in_an_upgrade(
     home = tmp_path / "dmsfw"
     home.mkdir()
     (home / "whole").touch()
-    (home / "bytecode").symlink_to("/bin/true")
+    for program in ("bytecode", "includes"):
+        (home / program).symlink_to("/bin/true")
     script = recipe(tmp_path, f"Package/dmsfw/{name}").replace("/usr/lib/dmsfw", str(home))
     script = script.replace("/var/run/dmsfw", str(tmp_path / "run"))
     done = subprocess.run(

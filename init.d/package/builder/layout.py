@@ -42,6 +42,7 @@ PLACES = (
     Place("files/nftables.d/forward.nft", "usr/share/nftables.d/chain-pre/forward/10-dmsfw.nft"),
     Place("files/nftables.d/srcnat.nft", "usr/share/nftables.d/chain-post/srcnat/10-dmsfw.nft"),
     Place("files/bytecode", f"{HOME}/bytecode", 0o755),
+    Place("files/includes", f"{HOME}/includes", 0o755),
     Place("files/start.py", f"{HOME}/start.py"),
 )
 
