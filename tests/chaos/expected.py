@@ -181,7 +181,7 @@ def _elements(policy: Section, network: dict[str, Any], wan: str) -> Iterator[st
     for bridge, subnet, translated in _subnets(policy, network):
         name = f"dmsfw1_{'nat' if translated else 'out'}{subnet.version}"
         for proto in policy.many("proto") or ["tcp"]:
-            for port in policy.many("dest_port"):
+            for port in ",".join(policy.many("dest_port")).split(","):
                 yield f"{name}: {bridge} . {wan} . {subnet} . {proto} . {port}"
 
 
