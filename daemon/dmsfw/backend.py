@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dmsfw.enforce import Iptables, legacy
 from dmsfw.enforce.nftables import FIREWALL4
@@ -49,8 +49,7 @@ class Enforcer(Protocol):
         """Packets passed, by grant. Raises: EnforceError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """Which ones are served. `asked`: nftables may be asked at all, since there is a sign of it."""
 
     iptables: bool
@@ -74,7 +73,6 @@ def _is_on_path(program: str) -> bool:
     return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path())
 
 
-@dataclass
 class Backend:
     """Enforces in whichever firewall filters.
 
@@ -82,14 +80,21 @@ class Backend:
     the first call. `has_table`: whether firewall4's table is there; it may raise TableRefused.
     """
 
-    iptables: Enforcer
-    firewall4: Callable[[], Enforcer]
-    choice: Callable[[], BackendChoice] = lambda: "auto"
-    has_table: Callable[[], bool] = field(default_factory=lambda: Question().has_table)
-    installed: Callable[[], bool] = has_signs
-    has_nft: Callable[[], bool] = lambda: _is_on_path("nft")
-    legacy_filters: Callable[[], bool] = legacy.filters
-    _last: Chosen | None = field(default=None)
+    def __init__(
+        self,
+        iptables: Enforcer,
+        firewall4: Callable[[], Enforcer],
+        choice: Callable[[], BackendChoice] = lambda: "auto",
+        *,
+        has_table: Callable[[], bool] | None = None,
+        installed: Callable[[], bool] = has_signs,
+        has_nft: Callable[[], bool] = lambda: _is_on_path("nft"),
+        legacy_filters: Callable[[], bool] = legacy.filters,
+    ) -> None:
+        self.iptables, self.firewall4, self.choice = iptables, firewall4, choice
+        self.has_table = has_table or Question().has_table
+        self.installed, self.has_nft, self.legacy_filters = installed, has_nft, legacy_filters
+        self._last: Chosen | None = None
 
     @classmethod
     def of_this_host(
@@ -125,8 +130,11 @@ class Backend:
     def changed(self) -> bool:
         """Tell whether somebody wrote since the last `converge`, or another firewall filters now. Cheap.
 
+        Where there was no sign of nftables, none is looked for: firewall4's lock wakes a pass, which looks.
         Raises: EnforceError.
         """
+        if self._last is not None and not self._last.asked:
+            return self.iptables.changed()
         chosen = self._choose()
         if chosen != self._last:
             return True

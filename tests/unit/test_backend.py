@@ -98,7 +98,7 @@ def test_what_is_not_served_is_cleaned_of_what_is_ours() -> None:
 
 
 def test_a_firewall_that_is_swapped_counts_as_changed() -> None:
-    host = Host()
+    host = Host(nft=True)
     backend = host.backend
     backend.converge([GRANT])
     assert not backend.changed()
@@ -124,3 +124,26 @@ def test_a_fault_of_one_leaves_the_other_its_turn() -> None:
 def test_a_counter_is_that_of_iptables() -> None:
     assert Host().backend.packets() == {"a": 1}
     assert Host(installed=True).backend.packets() == {}
+
+
+def test_a_firewall_that_comes_to_a_machine_without_nftables_is_chosen_by_the_next_pass() -> None:
+    host = Host()
+    backend = host.backend
+    backend.converge([GRANT])
+    host.installed = True
+    assert not backend.changed()  # the look each second costs nothing for it
+    assert backend.converge([GRANT]).served == ("firewall4 (nftables)",)
+    assert not backend.changed()
+    host.iptables.wrote = host.legacy = True
+    assert backend.changed()
+
+
+def test_the_content_is_asked_of_whatever_is_served() -> None:
+    for host in (Host(), Host(installed=True), Host(installed=True, legacy=True)):
+        backend = host.backend
+        backend.converge([GRANT])
+        assert not backend.touched()
+        (host.firewall4 if host.installed else host.iptables).wrote = True
+        assert backend.touched()
+        host.legacy = not host.legacy
+        assert backend.touched()

@@ -11,7 +11,10 @@ diff       what is there against what should be -> one transaction, and the plan
 
 program    runs nft: one listing, one transaction
 netlink    asks the kernel, without a process, whether anything was written since
+ear        hears who writes what
 enforcer   read, diff, one transaction, read back
 
 Only `netlink` is imported on a router without firewall4, to ask whether there is one; so nothing is imported here.
 """
+
+FAMILY, TABLE = "inet", "fw4"

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dmsfw.decide.marks import OWNER
-from dmsfw.firewall4 import plain, rules
+from dmsfw.firewall4 import FAMILY, TABLE, plain, rules
 from dmsfw.firewall4.boxes import Box
 from dmsfw.firewall4.document import Chain, Element, ListedSet, Rule, TableImage, definition
 from dmsfw.firewall4.keys import Json, text_of, value_of
 from dmsfw.firewall4.render import Rendered
 from dmsfw.firewall4.rules import HOOKS, Hook
-from dmsfw.firewall4.sets import FAMILY, SETS, TABLE, SetSpec
+from dmsfw.firewall4.sets import SETS, SetSpec
 from dmsfw.model import Change, Grant
 
 PLACE = f"{FAMILY} {TABLE}"

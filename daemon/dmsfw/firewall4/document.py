@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dmsfw.errors import TableRefused
+from dmsfw.firewall4 import FAMILY, TABLE
 from dmsfw.firewall4.boxes import Box
 from dmsfw.firewall4.keys import Json, box_of
-from dmsfw.firewall4.sets import FAMILY, SETS, TABLE, SetSpec
+from dmsfw.firewall4.sets import SETS, SetSpec
 
 Entry = tuple[str, dict[str, Json]]
 """What kind of thing is listed, and what is said of it."""

@@ -17,8 +17,9 @@ from typing import Protocol
 from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.firewall4 import diff, rules
 from dmsfw.firewall4.document import TableImage, parse, parse_sets
+from dmsfw.firewall4.ear import Ear
 from dmsfw.firewall4.keys import Json
-from dmsfw.firewall4.netlink import Ear, Question
+from dmsfw.firewall4.netlink import Question
 from dmsfw.firewall4.program import Nft, NotSupported
 from dmsfw.firewall4.render import Renderer
 from dmsfw.firewall4.rules import HOOKS

@@ -1,4 +1,4 @@
-"""What nftables tells without a process: its generation, whether firewall4's table is there, and who writes to it.
+"""What nftables tells without a process: its generation, and whether firewall4's table is there.
 
 One question over a netlink socket takes some 10 us. Messages from linux/netfilter/nf_tables.h. Asking has the kernel
 load nftables where it was not: ask only where there is a sign of it.
@@ -11,11 +11,10 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from dmsfw.errors import TableRefused
-from dmsfw.firewall4.sets import TABLE
+from dmsfw.firewall4 import TABLE
 
 NETLINK_NETFILTER = 12
 SUBSYSTEM = 10
@@ -24,10 +23,7 @@ SUBSYSTEM = 10
 GROUP = 1 << (7 - 1)
 """NFNLGRP_NFTABLES, as bind() wants it."""
 
-NEWTABLE, GETTABLE, NEWSETELEM, DELSETELEM, NEWGEN, GETGEN = 0, 1, 12, 14, 15, 16
-TABLES_AND_CHAINS = frozenset({0, 2, 3, 5})
-"""NFT_MSG_NEWTABLE, DELTABLE, NEWCHAIN, DELCHAIN: whoever makes or removes one may change what filters here."""
-
+GETTABLE, NEWGEN, GETGEN = 1, 15, 16
 ERROR = 2
 """NLMSG_ERROR"""
 
@@ -94,7 +90,7 @@ class Question:
 
     def _opened(self) -> socket.socket:
         if self._socket is None:
-            self._socket = _netfilter_socket()
+            self._socket = netfilter_socket()
             self._socket.settimeout(PATIENCE_S)
         return self._socket
 
@@ -103,47 +99,6 @@ class Question:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-class Ear:
-    """Hears every transaction, and tells those that matter here from others: dnsmasq may add elements every second."""
-
-    def __init__(self) -> None:
-        self._socket = _netfilter_socket()
-        try:
-            self._socket.settimeout(0)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
-            self._socket.bind((0, GROUP))
-        except OSError:
-            self._socket.close()
-            raise
-        self._generation = 0
-
-    def listen(self) -> tuple[bool, int]:
-        """All that was heard since the last time: whether any of it matters, and the last generation heard of."""
-        matters = False
-        with suppress(BlockingIOError):
-            while True:
-                matters |= self._hear()
-        return matters, self._generation
-
-    def close(self) -> None:
-        """Give the socket back."""
-        self._socket.close()
-
-    def _hear(self) -> bool:
-        """Read one datagram. Raises: BlockingIOError when there is none."""
-        try:
-            data = self._socket.recv(BUFFER)
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:  # some are lost
-                return True
-            raise
-        heard = list(messages(data))
-        for message in heard:
-            if message.kind == NEWGEN:
-                self._generation = int.from_bytes(message.attributes.get(1, b""), "big")
-        return any(map(_matters, heard))
 
 
 def messages(data: bytes) -> Iterator[Message]:
@@ -173,18 +128,6 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return ATTRIBUTE.pack(size, kind) + value + b"\0" * (-size % 4)
 
 
-def _matters(message: Message) -> bool:
-    """Tables and chains of anybody; in firewall4's table, everything but elements of other people's sets."""
-    if message.kind in TABLES_AND_CHAINS:
-        return True
-    if message.kind == NEWGEN or message.family != INET or _name(message, 1) != TABLE:
-        return False
-    return message.kind not in {NEWSETELEM, DELSETELEM} or _name(message, 2).startswith("dmsfw")
-
-
-def _name(message: Message, attribute: int) -> str:
-    return message.attributes.get(attribute, b"").rstrip(b"\0").decode("utf-8", "replace")
-
-
-def _netfilter_socket() -> socket.socket:
+def netfilter_socket() -> socket.socket:
+    """Raises: OSError."""
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)

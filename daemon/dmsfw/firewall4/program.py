@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Sequence
 
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
+from dmsfw.firewall4 import FAMILY, TABLE
 from dmsfw.firewall4.keys import Json
-from dmsfw.firewall4.sets import FAMILY, TABLE
 
 TIMEOUT_S = 10.0
 """A transaction takes milliseconds; somebody's huge set in the same table, a second. More than this hangs."""

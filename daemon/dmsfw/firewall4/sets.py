@@ -22,8 +22,6 @@ Version = Literal[4, 6]
 VERSIONS: tuple[Version, ...] = (4, 6)
 Part = Literal["iif", "oif", "saddr", "daddr", "proto", "dport"]
 
-FAMILY, TABLE = "inet", "fw4"
-
 PREFIX = f"dmsfw{VERSION}_"
 """What the names of all sets and chains of this version begin with."""
 
