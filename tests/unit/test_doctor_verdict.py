@@ -286,6 +286,12 @@ def test_where_no_lines_would_do_it_is_said_why() -> None:
     assert to_add_dns("@egress[0]", MEANS).lines == ("uci set 'dmsfw.@egress[0].dns'='1'", COMMIT)
 
 
+def test_a_private_destination_may_know_the_way_back() -> None:
+    given = replace(trial("timeout", kernel=UNTRANSLATED), address=ip_address("192.168.9.9"))
+    reached = judge(findings(given), MEANS)
+    assert (reached.exit_code, "no rule translates it" in reached.sentence) == (2, False)
+
+
 def test_a_policy_without_masquerading_is_given_it() -> None:
     policies = Policies(("p",), ("p",), untranslated=True, uplinks=("eth9",), installed=True)
     reached = judge(findings(trial("timeout", kernel=UNTRANSLATED, policies=policies)), MEANS)

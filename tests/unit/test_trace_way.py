@@ -81,6 +81,8 @@ TRANSLATIONS: list[tuple[str, str, dict[str, object], str, str, str]] = [
     ("PREROUTING", "DNAT --to-destination :80", {}, "10.1.0.2:40000", "192.0.2.25:80", "DNAT"),
     ("PREROUTING", "DNAT --to-destination 192.0.2.25", {}, "10.1.0.2:40000", "192.0.2.25:465", ""),
     ("PREROUTING", "DNAT --to-destination 10.9.9.9:400-500", {}, "10.1.0.2:40000", "10.9.9.9:465", "DNAT"),
+    ("PREROUTING", "DNAT --to-destination 10.9.9.9:465-470", {}, "10.1.0.2:40000", "10.9.9.9:465", "DNAT"),
+    ("PREROUTING", "DNAT --to-destination 10.9.9.9:460-465", {}, "10.1.0.2:40000", "10.9.9.9:465", "DNAT"),
     ("PREROUTING", "DNAT --to-destination 10.9.9.9:80-90", {}, "10.1.0.2:40000", "10.9.9.9:?", "DNAT"),
     ("PREROUTING", "DNAT --to-destination 10.9.9.9 --random", {}, "10.1.0.2:40000", "10.9.9.9:?", "DNAT"),
     ("PREROUTING", "DNAT --to-destination 10.9.9.9 --persistent", {}, "10.1.0.2:40000", "10.9.9.9:465", "DNAT"),
