@@ -15,7 +15,13 @@ from typing import Any
 from tests.chaos.expected import Expected
 from tests.lab import Router
 
-READ = "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null || true; echo; nft -j list ruleset"
+READ = """
+cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null || true
+[ ! -e /usr/share/nftables.d/table-pre/10-dmsfw.nft ] || echo included
+echo
+nft -j list ruleset
+"""
+INCLUDED = "included"
 COMMENT = re.compile(r"dmsfw:[0-9a-f]{12} .+")
 JUMPS = {"forward": "dmsfw1_forward", "srcnat": "dmsfw1_srcnat"}
 OWNERS_INCLUDES = """
@@ -29,10 +35,14 @@ COUNTED = ("handle", "counter")
 
 @dataclass(frozen=True)
 class Ruleset:
-    """All entries of the ruleset, in order, without handles and counts. `legacy`: names of tables of iptables."""
+    """All entries of the ruleset, in order, without handles and counts. `legacy`: names of tables of iptables.
+
+    `included`: whether the include files are there.
+    """
 
     entries: tuple[tuple[str, Any], ...] = ()
-    legacy: str = ""
+    legacy: tuple[str, ...] = ()
+    included: bool = True
 
     @property
     def ours(self) -> tuple[tuple[str, Any], ...]:
@@ -73,9 +83,10 @@ class Ruleset:
 
 def read(router: Router) -> Ruleset:
     """Read all of it. The daemon does not hear of it, and no table is made."""
-    legacy, _, text = router.sh(READ).stdout.partition("\n{")
-    listed = json.loads("{" + text)["nftables"]
-    return Ruleset(tuple((kind, _bare(body)) for entry in listed for kind, body in entry.items()), legacy.strip())
+    head, _, text = router.sh(READ).stdout.partition("\n{")
+    entries = ((kind, _bare(body)) for entry in json.loads("{" + text)["nftables"] for kind, body in entry.items())
+    words = head.split()
+    return Ruleset(tuple(entries), tuple(word for word in words if word != INCLUDED), INCLUDED in words)
 
 
 def faults(found: Ruleset, wanted: Expected, before: Ruleset) -> list[str]:
@@ -83,15 +94,19 @@ def faults(found: Ruleset, wanted: Expected, before: Ruleset) -> list[str]:
 
     `before`: the ruleset as the include files alone make it.
     """
-    wrong = [f"a table of iptables was made: {name}" for name in found.legacy.split()]
+    wrong = [f"a table of iptables was made: {name}" for name in found.legacy]
     if not found.has_table:
         return wrong
     is_, should = Counter(words for words, _ in found.elements), Counter(wanted.elements)
     wrong += [f"missing: {words}" for words in (should - is_).elements()]
     wrong += [f"stale: {words}" for words in (is_ - should).elements()]
     wrong += [f"no comment of dmsfw's: {words}" for words, said in found.elements if not COMMENT.fullmatch(said)]
-    wrong += [f"gone: {line}" for line in (before.constant - found.constant).elements()]
-    wrong += [f"come: {line}" for line in (found.constant - before.constant).elements()]
+    due = found.included or bool(wanted.elements)
+    constant = before.constant if due else Counter()
+    wrong += [f"gone: {line}" for line in (constant - found.constant).elements()]
+    wrong += [f"come: {line}" for line in (found.constant - constant).elements()]
+    if not due:
+        return wrong
     return wrong + [fault for chain, own in JUMPS.items() for fault in _jump(found.rules(chain), own, chain)]
 
 
