@@ -8,11 +8,11 @@ from tests.chaos import scene
 from tests.chaos.__main__ import walk
 
 SECONDS = 55.0
-SEEDS = (7, 11)
+WALKS = (("fw3", 7), ("fw3", 11), ("fw4", 7))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_befalls_it_the_rules_are_right_again(seed: int) -> None:
-    taken = walk(seed, SECONDS)
+@pytest.mark.parametrize(("router", "seed"), WALKS)
+def test_whatever_befalls_it_the_rules_are_right_again(router: str, seed: int) -> None:
+    taken = walk(seed, SECONDS, router=router)
     scene.raise_for(taken.problems, f"seed {seed}")
     assert taken.steps >= 10
