@@ -139,6 +139,19 @@ def test_the_kernel_gives_every_first_packet_the_verdict_of_the_table(case: Case
         assert not wrong
 
 
+@pytest.mark.parametrize("program", [Nft, Old])
+@pytest.mark.parametrize("masquerade", [True, False])
+@pytest.mark.usefixtures("fw4")
+def test_a_destination_is_open_on_all_ports_and_no_other_is(program: type[Nft], *, masquerade: bool) -> None:
+    to = ip_network("192.0.2.0/28")
+    grant = Grant("a", "dms0", ip_network("10.1.0.0/24"), "wan0", "all", (), to, masquerade=masquerade)
+    with wires("dms0", "wan0") as there:
+        enforcer(NOWHERE, program()).converge([grant])
+        mine = Packet("dms0", "10.1.0.2", "wan0", "192.0.2.5", "udp", 53)
+        assert [source == "10.1.0.2" for source in sent(there, mine)] == [not masquerade]
+        assert sent(there, mine._replace(destination="192.0.2.25")) == []
+
+
 @pytest.mark.parametrize("other", ["dms2", "dms00", "dms", "dmsx0"])
 @pytest.mark.parametrize("destination", [None, "192.0.2.0/24"])
 @pytest.mark.usefixtures("fw4")

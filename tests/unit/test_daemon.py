@@ -802,3 +802,14 @@ def failing_read_of(table: TableKey) -> Callable[[TableKey], None]:
             failing_read(key)
 
     return read
+
+
+def test_a_transaction_of_nftables_is_served_only_if_somebody_else_wrote(rig: Rig) -> None:
+    rig.started()
+    before = rig.world.snapshots
+    rig.turn("nftables")
+    assert rig.world.snapshots == before
+    rig.firewall.flush()
+    rig.turn("nftables")
+    rig.turns_until(rig.served)
+    assert rig.world.snapshots > before

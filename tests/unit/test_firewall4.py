@@ -136,6 +136,8 @@ def test_a_grant_is_one_element_for_each_port_whether_it_is_masqueraded_or_not()
         (GRANT, {"dmsfw1_nat4": 1}),
         (replace(GRANT, masquerade=False, ports=(PortRange(1, 2), PortRange(9, 9))), {"dmsfw1_out4": 2}),
         (there, {"dmsfw1_from4": 1, "dmsfw1_outto4": 1}),
+        (replace(there, masquerade=True, proto="all", ports=()), {"dmsfw1_from4": 1, "dmsfw1_nattoall4": 1}),
+        (replace(GRANT, proto="icmp", ports=()), {"dmsfw1_natall4": 1}),
     ):
         assert {name: len(found) for name, found in render([grant]).elements.items() if found} == expected
 
@@ -165,7 +167,12 @@ def test_a_listed_key_means_the_same_however_many_were_read_before(monkeypatch: 
     assert [box_of(key, spec) for key in keys * 2] == [
         ("a", "b", Span(0x0A000000 + n, 0x0A000000 + n)) for n in range(5)
     ] * 2
-    assert box_of(keys[0], SETS["dmsfw1_from6"]) is None
+
+
+def test_a_listed_key_means_what_it_does_in_its_own_set() -> None:
+    key = {"concat": ["a", "b", "10.0.0.1"]}
+    assert box_of(key, SETS["dmsfw1_from4"]) is not None
+    assert box_of(key, SETS["dmsfw1_from6"]) is None
 
 
 def test_the_listing_of_sets_may_be_several_documents() -> None:
