@@ -169,6 +169,15 @@ def test_a_listed_key_means_the_same_however_many_were_read_before(monkeypatch: 
     ] * 2
 
 
+def test_only_boxes_whose_names_have_something_new_are_cut_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    cutter, cut = Cutter(), []
+    monkeypatch.setattr("dmsfw.firewall4.boxes._apart", lambda boxes: cut.append(boxes[0][1][0]) or iter([boxes]))
+    old: list[Box] = [(name, Span(1, 2)) for name in "abc"]
+    cutter.disjoint([(box, "x") for box in old])
+    cutter.disjoint([(box, "x") for box in [*old[:2], ("c", Span(3, 4)), ("d", Span(1, 2))]])
+    assert cut == ["a", "b", "c", "c", "d"]
+
+
 def test_a_listed_key_means_what_it_does_in_its_own_set() -> None:
     key = {"concat": ["a", "b", "10.0.0.1"]}
     assert box_of(key, SETS["dmsfw1_from4"]) is not None

@@ -143,7 +143,7 @@ class Firewall4:
         if matters:
             self._settled = None
         elif self._settled is not None and heard:
-            self._settled, self._seen = heard, None
+            self._settled = heard
         return self._settled is None
 
     def touched(self) -> bool:
