@@ -7,6 +7,7 @@ rules      the constant chains, and where the two jumps to them stand           
 keys       a set's keys in JSON, both ways                                                    (pure)
 document   nft's listing in JSON -> the table as it is                                        (pure)
 plain      a rule for each grant, for kernels that know no such sets                           (pure)
+edits      what the table should hold; the commands of one transaction                        (pure)
 diff       what is there against what should be -> one transaction, and the plan that tells it (pure; the heart)
 
 program    runs nft: one listing, one transaction

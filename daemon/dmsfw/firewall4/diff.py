@@ -14,82 +14,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from dmsfw.decide.marks import OWNER
-from dmsfw.firewall4 import FAMILY, TABLE, plain, rules
+from dmsfw.firewall4 import plain, rules
 from dmsfw.firewall4.boxes import Box
 from dmsfw.firewall4.document import Chain, Element, ListedSet, Rule, TableImage, definition
+from dmsfw.firewall4.edits import PLACE, Edits, Wanted
 from dmsfw.firewall4.keys import Json, text_of, value_of
-from dmsfw.firewall4.render import Rendered
 from dmsfw.firewall4.rules import HOOKS, Hook
 from dmsfw.firewall4.sets import SETS, SetSpec
-from dmsfw.model import Change, Grant
 
-PLACE = f"{FAMILY} {TABLE}"
 OWN_CHAINS = frozenset(hook.own for hook in HOOKS)
-
-
-@dataclass
-class Edits:
-    """Commands in nft's JSON, in the order in which they are carried out, and what they are called for people."""
-
-    commands: list[Json] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-
-    def do(self, verb: str, kind: str, body: dict[str, Json]) -> None:
-        """One command about one thing in the table."""
-        self.commands.append({verb: {kind: {"family": FAMILY, "table": TABLE, **body}}})
-
-    @property
-    def sets(self) -> frozenset[str] | None:
-        """The sets whose elements change, where nothing else does; else None."""
-        things = [thing for command in self.commands for thing in command.values()]
-        if any("element" not in thing for thing in things):
-            return None
-        return frozenset(thing["element"]["name"] for thing in things)
-
-    @property
-    def makes_sets(self) -> bool:
-        """Whether a set is made."""
-        return any("set" in command.get("add", ()) for command in self.commands)
-
-    def tell(self, sign: str, text: str, why: str = "") -> None:
-        """One line of the plan."""
-        self.changes.append(Change("+" if sign == "+" else "-", PLACE, text, why))
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the table should hold. `included`: the package's include files bring sets, chains and jumps.
-
-    `forms`: how this nft lists rules of ours, by chain and comment; it may differ from how they are written.
-    `plainly`: the grants, where the kernel has no such sets: then our chains hold a rule for each, and no set is made.
-    """
-
-    rendered: Rendered
-    included: bool = False
-    forms: Mapping[tuple[str, str], Json] = field(default_factory=dict)
-    plainly: tuple[Grant, ...] | None = None
-
-    @property
-    def due(self) -> bool:
-        """Whether chains are to be there."""
-        return self.included or self.rendered.count > 0
-
-    @property
-    def with_sets(self) -> bool:
-        """Whether sets are."""
-        return self.due and self.plainly is None
-
-    def content(self, hook: Hook) -> list[dict[str, Json]]:
-        """The rules of our chain."""
-        return hook.content if self.plainly is None else plain.content(self.plainly, hook.chain)
-
-    def says(self, rule: Rule, wanted: dict[str, Json]) -> bool:
-        """Tell whether a rule is the wanted one."""
-        known = self.forms.get((rule.chain, rule.comment))
-        return rules.says(rule, wanted, () if known is None else (known,))
 
 
 def edits(image: TableImage, wanted: Wanted) -> Edits:

@@ -18,6 +18,7 @@ from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.firewall4 import diff, rules
 from dmsfw.firewall4.document import TableImage, parse, parse_sets
 from dmsfw.firewall4.ear import Ear
+from dmsfw.firewall4.edits import Edits, Wanted
 from dmsfw.firewall4.keys import Json
 from dmsfw.firewall4.netlink import Question
 from dmsfw.firewall4.program import Nft, NotSupported
@@ -127,7 +128,7 @@ class Firewall4:
         plan = self._plan(seen.image, wanted, done)
         if done.commands:
             seen = self._commit(done, wanted, seen)
-        self._remember(seen, grants, wanted, self._plan(seen.image, wanted, diff.Edits()))
+        self._remember(seen, grants, wanted, self._plan(seen.image, wanted, Edits()))
         return plan
 
     def changed(self) -> bool:
@@ -154,10 +155,10 @@ class Firewall4:
         """Elements have no counters: nft programs differ in what they make of them."""
         return {}
 
-    def _wanted(self, grants: Sequence[Grant]) -> diff.Wanted:
+    def _wanted(self, grants: Sequence[Grant]) -> Wanted:
         if self._plainly:
-            return diff.Wanted(self._renderer.rendered(tuple(grants)), plainly=tuple(grants))
-        return diff.Wanted(self._renderer.rendered(tuple(grants)), self.include.exists(), self._forms)
+            return Wanted(self._renderer.rendered(tuple(grants)), plainly=tuple(grants))
+        return Wanted(self._renderer.rendered(tuple(grants)), self.include.exists(), self._forms)
 
     def _look(self) -> _Seen:
         """Read the table. Whatever is written after the first line here gives another generation."""
@@ -167,7 +168,7 @@ class Firewall4:
         self._plainly = self._plainly or (image is not None and diff.is_plain(image))
         return _Seen(generation, image)
 
-    def _look_again(self, done: diff.Edits, before: _Seen) -> _Seen:
+    def _look_again(self, done: Edits, before: _Seen) -> _Seen:
         """Read what was written; the rest is as before if nobody else wrote meanwhile, which the generation tells."""
         if before.image is None or done.sets is None:
             return self._look()
@@ -184,10 +185,10 @@ class Firewall4:
             self._ear.listen()
         return generation
 
-    def _edits(self, image: TableImage | None, wanted: diff.Wanted) -> diff.Edits:
-        return diff.Edits() if image is None else diff.edits(image, wanted)
+    def _edits(self, image: TableImage | None, wanted: Wanted) -> Edits:
+        return Edits() if image is None else diff.edits(image, wanted)
 
-    def _commit(self, done: diff.Edits, wanted: diff.Wanted, before: _Seen) -> _Seen:
+    def _commit(self, done: Edits, wanted: Wanted, before: _Seen) -> _Seen:
         """Write, and read back. Raises: TableChanged when it is not there then; NotSupported for sets; TableRefused."""
         self._seen = None
         try:
@@ -203,11 +204,11 @@ class Firewall4:
             raise TableChanged("table inet fw4 is not as it was written a moment ago")
         return after
 
-    def _remember(self, seen: _Seen, grants: Sequence[Grant], wanted: diff.Wanted, plan: Plan) -> None:
+    def _remember(self, seen: _Seen, grants: Sequence[Grant], wanted: Wanted, plan: Plan) -> None:
         self._seen, self._settled = seen, seen.generation
         self._last = (tuple(grants), wanted.included, plan)
 
-    def _plan(self, image: TableImage | None, wanted: diff.Wanted, done: diff.Edits) -> Plan:
+    def _plan(self, image: TableImage | None, wanted: Wanted, done: Edits) -> Plan:
         rendered = wanted.rendered
         ahead = _ahead(image) if image is not None and wanted.due else ()
         stopped = (STOPPED,) if image is None and rendered.count else ()
