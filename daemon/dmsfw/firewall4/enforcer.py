@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dmsfw.errors import TableChanged, TableRefused
-from dmsfw.firewall4 import diff, rules
+from dmsfw.firewall4 import FAMILY, TABLE, diff, rules
 from dmsfw.firewall4.document import TableImage, parse, parse_sets
 from dmsfw.firewall4.ear import Ear
 from dmsfw.firewall4.edits import Edits, Wanted
@@ -28,6 +28,8 @@ from dmsfw.model import Grant, Plan
 
 INCLUDE = Path("/usr/share/nftables.d/table-pre/10-dmsfw.nft")
 """Where the package puts its sets and chains; there, a reload of firewall4 brings them along."""
+
+T = TypeVar("T")
 
 STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so nothing filters and nothing is masqueraded"
 
@@ -163,8 +165,7 @@ class Firewall4:
     def _look(self) -> _Seen:
         """Read the table. Whatever is written after the first line here gives another generation."""
         generation = self._heard()
-        listed = self.nft.table() if self.kernel.has_table() else None
-        image = None if listed is None else parse(listed)
+        image = self._read(generation, self._whole) if self.kernel.has_table() else None
         self._plainly = self._plainly or (image is not None and diff.is_plain(image))
         return _Seen(generation, image)
 
@@ -175,8 +176,22 @@ class Firewall4:
         generation = self._heard()
         if generation != before.generation + 1:
             return self._look()
-        listed = parse_sets(self.nft.sets(sorted(done.sets)))
+        names = sorted(done.sets)
+        listed = self._read(generation, lambda: parse_sets(self.nft.sets(names)))
         return _Seen(generation, replace(before.image, sets={**before.image.sets, **listed}))
+
+    def _whole(self) -> TableImage | None:
+        listed = self.nft.table()
+        return None if listed is None else parse(listed)
+
+    def _read(self, generation: int, read: Callable[[], T]) -> T:
+        """Read. While somebody writes, nft may list half a document: that is a lost race. Raises: TableChanged."""
+        try:
+            return read()
+        except TableRefused as error:
+            if self.kernel.generation() == generation:
+                raise
+            raise TableChanged(f"table {FAMILY} {TABLE} was written meanwhile: {error}") from error
 
     def _heard(self) -> int:
         """The generation of now, and what was heard of up to it is known."""
