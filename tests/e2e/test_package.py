@@ -113,7 +113,8 @@ def test_every_member_is_roots_and_writable_by_root_alone(archive: Archive) -> N
         assert (member.uid, member.gid, member.isfile() or member.isdir()) == (0, 0, True)
         assert member.mode in {0o644, 0o755}
     programs = {name for name, member in archive.files.items() if member.mode & stat.S_IXUSR}
-    assert programs == {"/etc/init.d/dmsfw", f"{HOME}/bytecode", "/usr/bin/dmsfw", "/usr/libexec/rpcd/dmsfw"}
+    helpers = {f"{HOME}/bytecode", f"{HOME}/includes"}
+    assert programs == {"/etc/init.d/dmsfw", "/usr/bin/dmsfw", "/usr/libexec/rpcd/dmsfw", *helpers}
 
 
 def test_the_mark_of_a_whole_installation_is_unpacked_last(archive: Archive) -> None:
