@@ -428,9 +428,13 @@ NFT: list[tuple[Said, Said, Verdict, str]] = [
     (base_chain("drop", family="bridge"), NO_RULE, Verdict.PASSES, ""),
     (base_chain("drop", family="ip", table_="filter", name="FORWARD"), NO_RULE, Verdict.PASSES, ""),
     (base_chain("drop", family="ip", table_="filter", name="mine"), NO_RULE, Verdict.UNCERTAIN, "ip filter mine"),
-    (Said(0, "what"), NO_RULE, Verdict.PASSES, ""),
-    (Said(0, '{"nftables": {}}'), NO_RULE, Verdict.PASSES, ""),
-    (Said(0, "[]"), NO_RULE, Verdict.PASSES, ""),
+    (Said(0, '{"nftables": []}'), NO_RULE, Verdict.PASSES, ""),
+    (Said(1, err="Error: cache initialization failed: Invalid argument"), NO_RULE, Verdict.PASSES, ""),
+    (Said(0, "what"), NO_RULE, Verdict.UNCERTAIN, "cannot be asked"),
+    (Said(0, '{"nftables": {}}'), NO_RULE, Verdict.UNCERTAIN, "cannot be asked"),
+    (Said(0, "[]"), NO_RULE, Verdict.UNCERTAIN, "cannot be asked"),
+    (Said(None, err="nft: timed out"), NO_RULE, Verdict.UNCERTAIN, "cannot be asked"),
+    (Said(1, err="Error: Operation not permitted"), NO_RULE, Verdict.UNCERTAIN, "cannot be asked"),
 ]
 
 
@@ -441,6 +445,28 @@ def test_a_chain_of_nftables_own_is_told_and_whether_it_drops(
     found = way(packet(), filter_(), said={"nft -j list chains": chains, "nft -j list chain ": chain})
     assert found.verdict is verdict
     assert note in "".join(found.notes)
+
+
+@pytest.mark.parametrize(("tables", "verdict"), [("", Verdict.PASSES), ("table inet fw4\n", Verdict.UNCERTAIN)])
+def test_an_nft_without_json_can_still_tell_that_there_is_nothing(tables: str, verdict: Verdict) -> None:
+    said = {"nft -j": Said(1, err="Error: JSON support not compiled-in."), "nft list tables": Said(0, tables)}
+    assert way(packet(), filter_(), said=said).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Said(None, err="iptables-nft-save: timed out"), Said(1, err="Out of memory"), Said(4, err="Permission denied")],
+)
+def test_rules_of_nft_that_cannot_be_listed_are_not_taken_for_none(said: Said) -> None:
+    found = way(packet(), filter_("FORWARD -j ACCEPT"), said={"iptables-nft-save": said})
+    assert (found.verdict, found.exit_code) == (Verdict.UNCERTAIN, 2)
+    assert any(said.err in note for note in found.notes)
+
+
+def test_a_kernel_without_nftables_has_no_rules_of_nft() -> None:
+    none = Said(1, err="iptables-nft-save v1.8.9 (nf_tables): Could not fetch rule set generation id: Invalid argument")
+    found = way(packet(), filter_("FORWARD -j ACCEPT"), said={"iptables-nft-save": none})
+    assert (found.verdict, found.notes) == (Verdict.PASSES, ())
 
 
 def test_what_iptables_drops_is_dropped_whatever_nftables_says() -> None:

@@ -59,7 +59,7 @@ class Host(Protocol):
     def routes_by_mark(self, family: Family) -> bool | None:
         """Whether a rule of the routing policy looks at marks."""
 
-    def base_chains(self, family: Family) -> tuple[BaseChain, ...]:
+    def base_chains(self, family: Family) -> tuple[BaseChain, ...] | None:
         """Chains of nftables' own (not of iptables-nft) that routed packets of the family pass."""
 
     def kernel(self) -> tuple[int, int]:

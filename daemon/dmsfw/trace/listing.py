@@ -28,18 +28,18 @@ def _legacy(shell: Shell, family: Family) -> Ruleset | None:
     if not (shell.read(NAMES[family]) or "").strip():
         return None
     said = shell.run(f"{PREFIX[family]}-legacy-save", "-c")
-    if said.code is None and not said.err:
+    if said.is_missing:
         said = shell.run(f"{PREFIX[family]}-save", "-c")
     return _read(said, family, "legacy")
 
 
 def _nft(shell: Shell, family: Family) -> Ruleset | None:
-    """Where there is an iptables-nft, and it lists a table."""
+    """Where there is an iptables-nft, and it lists a table; one that cannot list them may hold any."""
     said = shell.run(f"{PREFIX[family]}-nft-save", "-c")
-    if said.code is None and not said.err:
+    if said.is_missing or said.lacks_nftables:
         return None
     ruleset = _read(said, family, "nft")
-    return ruleset if ruleset.tables or "incompatible" in ruleset.fault else None
+    return ruleset if ruleset.tables or ruleset.fault else None
 
 
 def _read(said: Said, family: Family, variant: str) -> Ruleset:

@@ -7,6 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+NO_NFTABLES = ("Invalid argument", "Operation not supported", "Protocol not supported")
+"""How nft and iptables-nft say that the kernel has no nftables: nfnetlink knows nobody of that number."""
+
 TIMEOUT_S = 10.0
 """Longest that a program may take: 10,000 rules are listed in 0.05 s, on a slow router in 1 s."""
 
@@ -23,6 +26,16 @@ class Said(NamedTuple):
         """The last line of what it complained of."""
         lines = self.err.strip().splitlines()
         return lines[-1] if lines else ""
+
+    @property
+    def is_missing(self) -> bool:
+        """There is no such program."""
+        return self.code is None and not self.err
+
+    @property
+    def lacks_nftables(self) -> bool:
+        """The program asks nftables, and the kernel has none."""
+        return self.code not in {0, None} and any(words in self.err for words in NO_NFTABLES)
 
 
 class Shell(Protocol):

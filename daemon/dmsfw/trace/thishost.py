@@ -71,7 +71,7 @@ class ThisHost:
         said = self._once(("rules", family), lambda: self._shell.run("ip", f"-{family}", "rule", "show"))
         return "fwmark" in said.out if said.code == 0 else None
 
-    def base_chains(self, family: Family) -> tuple[BaseChain, ...]:
+    def base_chains(self, family: Family) -> tuple[BaseChain, ...] | None:
         """See Host."""
         return self._once(("nft", family), lambda: nft.base_chains(self._shell, family))
 

@@ -155,7 +155,10 @@ class _Journey:
             if ruleset.fault:
                 self._doubt(ruleset.fault)
         passing = {hook for ended in self._ended if ended.verdict is Verdict.PASSES for hook in _hooks(ended.packet)}
-        chains = [chain for chain in self._host.base_chains(self._packet.family) if chain.hook in passing]
+        listed = self._host.base_chains(self._packet.family) if passing else ()
+        if listed is None:
+            self._doubt("nftables may stop it: whether it has chains of its own cannot be asked")
+        chains = [chain for chain in listed or () if chain.hook in passing]
         if chains:
             dropping = sorted(chains, key=lambda chain: chain.policy != "drop")
             asked = list(map(_asked, dropping))
