@@ -119,3 +119,24 @@ def test_a_drop_leaves_a_connection_waiting(hosts: dict[str, Host]) -> None:
     load(4, docker=False)
     subprocess.run([TOOLS[4], "-I", "FORWARD", "-p", "tcp", "-j", "DROP"], check=True)
     assert holds(hosts["container"], hosts["server"], 4, "192.0.2.25", 465) == "dropped"
+
+
+def test_the_answer_to_what_is_kept_from_tracking_belongs_to_no_connection(hosts: dict[str, Host]) -> None:
+    for rule in (
+        "-t raw -A PREROUTING -i docker0 -j CT --notrack",
+        "-A FORWARD -i docker0 -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -j DROP",
+    ):
+        subprocess.run([TOOLS[4], *rule.split()], check=True)
+    there = way_of("docker0", hosts["container"].address(4), "192.0.2.25", 465)
+    assert there.verdict is Verdict.PASSES
+    back = trace(reply(there), ThisHost())
+    assert back.verdict is Verdict.DROPPED
+    before = packets_of(back)
+    one = hosts["container"].connecting(4, "192.0.2.25", 465)
+    until = time.monotonic() + PATIENCE_S
+    while packets_of(back) == before:
+        assert time.monotonic() < until, "the rule that drops the answer has not met it"
+    assert is_pending(one)
+    one.close()

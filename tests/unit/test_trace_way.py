@@ -374,6 +374,18 @@ def test_the_hosts_own_answer_is_not_followed() -> None:
         reply(way(packet(dst="10.1.0.1"), filter_(), said=LOCAL))
 
 
+@pytest.mark.parametrize(("proto", "state"), [("tcp", "INVALID"), ("udp", "NEW"), ("icmp", "INVALID")])
+def test_nothing_is_known_of_a_packet_that_is_not_tracked_so_its_answer_is_no_known_one(proto: str, state: str) -> None:
+    rules = filter_("FORWARD -i br-a -j ACCEPT", "FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT", policy="DROP")
+    tables = (table("raw", "PREROUTING -i br-a -j CT --notrack"), rules)
+    there = way(packet(proto=proto), *tables)
+    assert there.verdict is Verdict.PASSES
+    answer = reply(there)
+    assert answer.ctstate == state
+    back = way(answer, *tables, said={"ip -4 route get": Said(0, "10.1.0.2 from 192.0.2.25 dev br-a")})
+    assert sentence(back) == "It does not pass: the policy of FORWARD drops it."
+
+
 # Two variants, other firewalls, and listings that are not whole.
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dmsfw.trace.packet import WITH_PORTS, Connection, Ends, Packet
+from dmsfw.trace.packet import WITH_PORTS, Connection, Ends, Packet, State
 from dmsfw.trace.result import End, Step, Verdict, Way
 
 ECHO_REPLY = {"icmp": (0, 0), "icmpv6": (129, 0)}
@@ -73,12 +73,15 @@ def _translation(connection: Connection) -> Ends | None:
 def reply(way: Way) -> Packet:
     """The answer to a packet that passes, as it arrives: from where it went, to where it seemed to come from.
 
+    Nothing is known of a packet that was kept from tracking, so the answer to it belongs to no connection.
+
     An answer of the host itself is not followed. Raises: ValueError for that, and for a packet that does not pass.
     """
     end = _passing(way)
     if end.local:
         raise ValueError("the host itself answers: its own packets are not followed")
-    connection = _connection(way, end)
+    tracked = is_tracked(end.packet)
+    connection = replace(_connection(way, end), direction="reply") if tracked else Connection()
     ends = end.packet.ends.turned()
     return Packet(
         *(ends.src, ends.dst),
@@ -87,11 +90,16 @@ def reply(way: Way) -> Packet:
         sport=ends.sport,
         dport=ends.dport,
         icmp=ECHO_REPLY.get(way.packet.proto),
-        ctstate="ESTABLISHED",
+        ctstate="ESTABLISHED" if tracked else _state_of_a_stray_answer(way.packet.proto),
         flags=_flags(way.packet, "SYN", "ACK"),
-        connection=replace(connection, direction="reply"),
+        connection=connection,
         unknown=frozenset(OTHER_END[name] for name in end.packet.unknown if name in OTHER_END),
     )
+
+
+def _state_of_a_stray_answer(proto: str) -> State:
+    """No TCP or SCTP connection begins with a SYN-ACK, nor does an echo reply begin anything; a datagram may."""
+    return "INVALID" if proto in {"tcp", "sctp", "dccp", *ECHO_REPLY} else "NEW"
 
 
 def following(way: Way) -> Packet:
