@@ -14,7 +14,7 @@ from dmsfw.doctor.leaving import Leaving
 from dmsfw.doctor.meanings import line, meaning
 from dmsfw.doctor.names import Asked, Lookup
 from dmsfw.doctor.policies import Policies
-from dmsfw.doctor.probe import Probe
+from dmsfw.doctor.probe import Outcome, Probe
 from dmsfw.doctor.remedies import Means, to_add_dns, to_open, to_translate
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
@@ -330,6 +330,15 @@ def test_tproxy_is_named_wherever_its_mark_leads(local: tuple[str, ...]) -> None
 def test_of_several_addresses_that_fail_a_known_cause_goes_before_an_unknown_one() -> None:
     reached = judge(findings(trial(kernel=FakeHost(extra=OPEN)), trial()), MEANS)
     assert (reached.exit_code, reached.sentence.startswith(REJECT)) == (1, True)
+
+
+@pytest.mark.parametrize(("inside", "host"), [("no route", "connects"), ("no route", "no route"), ("timeout", "no route")])
+def test_what_cannot_be_reached_by_ipv6_does_not_hide_that_the_rest_is_not_known(inside: Outcome, host: Outcome) -> None:
+    six = replace(trial(inside, host=host), address=SIX, ways=None)
+    for trials in ((trial(kernel=FakeHost(extra=OPEN)), six), (six, trial(kernel=FakeHost(extra=OPEN)))):
+        reached = judge(findings(*trials), MEANS)
+        assert (reached.exit_code, "why is not known" in reached.sentence) == (2, True)
+    assert judge(findings(six), MEANS).exit_code == 1
 
 
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:

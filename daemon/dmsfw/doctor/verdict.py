@@ -30,8 +30,18 @@ def judge(found: Findings, means: Means) -> Verdict:
         return _connects(found, good, bad)
     if not bad:
         return Verdict(UNKNOWN, "nothing could be tried: no address of the target is of a family that the host has")
-    verdicts = [causes.of_trial(found, trial, means) for trial in bad]
+    most = min(map(_tells_less, bad))
+    verdicts = [causes.of_trial(found, trial, means) for trial in bad if _tells_less(trial) == most]
     return min(verdicts, key=lambda one: one.exit_code)
+
+
+def _tells_less(trial: Trial) -> tuple[bool, bool]:
+    """Where one address is sent to, that another has no route is no answer; nor is what the host does not get to.
+
+    A name with an IPv6 address has such a one wherever there is no IPv6.
+    """
+    nothing_sent = trial.inside is not None and trial.inside.outcome == "no route"
+    return nothing_sent, trial.host is None or not trial.host.connects
 
 
 def _without_bridge(found: Findings) -> Verdict:
