@@ -167,6 +167,17 @@ def test_a_way_that_cannot_be_followed_is_told(port: int, monkeypatch: pytest.Mo
     assert "its way cannot be followed: no table" in stream.getvalue()
 
 
+@pytest.mark.parametrize(("sees", "local", "followed"), [(False, (), 0), (True, (), 1), (False, ("172.18.0.3",), 1)])
+def test_no_rule_is_blamed_for_what_stays_within_the_bridge(
+    port: int, monkeypatch: pytest.MonkeyPatch, *, sees: bool, local: tuple[str, ...], followed: int
+) -> None:
+    monkeypatch.setattr(FakeHost, "sees_bridge_ports", lambda *_: sees)
+    monkeypatch.setattr(examine.leaving, "_source", lambda _: "127.0.0.1")
+    examination, _ = examined(f"172.18.0.3:{port}", FakeHost(local=local))
+    (trial,) = examination.followed()
+    assert [trial.ways is None, "no rule of this router sees it" in trial.fault] == [not followed] * 2
+
+
 def test_without_uplinks_the_policies_are_not_known(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "snapshot", lambda _: None)
     (trial,) = examined(f"127.0.0.1:{port}")[0].run().trials
