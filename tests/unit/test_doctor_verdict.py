@@ -341,6 +341,16 @@ def test_what_cannot_be_reached_by_ipv6_does_not_hide_that_the_rest_is_not_known
     assert judge(findings(six), MEANS).exit_code == 1
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0"])  # noqa: S104 - nothing is bound to it
+@pytest.mark.parametrize("host", ["connects", "refused"])
+def test_loopback_is_the_container_itself_and_no_rule_is_blamed(address: str, host: Outcome) -> None:
+    itself = ip_address(address)
+    given = replace(trial(host=host), address=itself, leaving=Leaving(itself, itself, None), ways=None)
+    reached = judge(findings(given), MEANS)
+    assert (reached.exit_code, "is the container itself" in reached.sentence) == (1, True)
+    assert "means itself" in meaning(given)
+
+
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
     reached = judge(findings(trial(host="refused")), MEANS)
     assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)

@@ -17,11 +17,21 @@ from dmsfw.trace import Verdict as Fate
 def of_trial(found: Findings, trial: Trial, means: Means) -> Verdict:
     """The verdict for an address that the container does not get to."""
     checks: tuple[Callable[[Findings, Trial, Means], Verdict | None], ...] = (
-        _host_fails, _internal, _no_route, _left_docker, _bridge_is_down, _not_forwarded, refusals.stopped, _taken_over,
+        _is_itself, _host_fails, _internal, _no_route, _left_docker, _bridge_is_down, _not_forwarded, refusals.stopped, _taken_over,
         refusals.untranslated, _answer_stopped, _black_hole, _other_firewall, _uncertain,
     )  # fmt: skip
     verdicts = (check(found, trial, means) for check in checks)
     return next((one for one in verdicts if one is not None), _unknown(found, trial))
+
+
+def _is_itself(found: Findings, trial: Trial, _: Means) -> Verdict | None:
+    """Loopback never leaves the container: whatever listens there on the host is another machine's."""
+    if not (trial.address.is_loopback or trial.address.is_unspecified) or trial.inside is None:
+        return None
+    where = f"{shown(trial.address)}:{found.target.port}"
+    sentence = f"{where} is the container itself, seen from inside it, and there it does not connect"
+    advice = "a program of the router is reached at the gateway of the container's network, a container by its name"
+    return Verdict(KNOWN, f"{sentence} ({SAYS[trial.inside.outcome]})", advice=(advice,))
 
 
 def _host_fails(found: Findings, trial: Trial, _: Means) -> Verdict | None:

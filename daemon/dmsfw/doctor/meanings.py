@@ -62,6 +62,8 @@ def meaning(trial: Trial) -> str:
         return ""
     if trial.inside.connects:
         return "" if trial.host.connects else "the container gets where the host itself does not"
+    if trial.address.is_loopback or trial.address.is_unspecified:
+        return "the container means itself by that, and the host itself: these are two places"
     if trial.inside.outcome == "no route" and trial.address.version == 6:  # noqa: PLR2004 - the IP version
         return "the container has no IPv6: nothing was sent"
     if not trial.host.connects:
