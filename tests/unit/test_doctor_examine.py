@@ -121,6 +121,24 @@ def test_a_name_is_resolved_by_both_and_each_address_is_tried_once(port: int, mo
     assert all(trial.host and trial.inside for trial in trials)
 
 
+def test_a_name_server_of_the_host_that_hangs_does_not_end_the_investigation(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(_: str) -> None:
+        raise CannotTell("there was no answer within 6 s")
+
+    monkeypatch.setattr(names, "_by_libc", hangs)
+    answer = {"addresses": ["127.0.0.1"], "source": "127.0.0.11", "asked": [], "failure": ""}
+    monkeypatch.setattr(names, "_as_contained", lambda *_: answer)
+    examination, stream = examined(f"x.example.com:{port}")
+    found = examination.run()
+    assert (found.here and found.here.failure, [str(one.address) for one in found.trials]) == (
+        "there was no answer within 6 s",
+        ["127.0.0.1"],
+    )
+    assert "there was no answer within 6 s" in stream.getvalue()
+
+
 def test_questions_that_are_not_answered_are_followed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "_by_libc", lambda _: ["127.0.0.1"])
     asked = [{"server": "127.0.0.11", "result": "timeout", "addresses": []}]

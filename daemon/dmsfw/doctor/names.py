@@ -13,6 +13,7 @@ from typing import Final
 from dmsfw.doctor import dns, inside, rooted
 from dmsfw.doctor.inside import Tick
 from dmsfw.doctor.resolv import MOST_SERVERS, Way, candidates, in_hosts, parse_resolv_conf, ways_of
+from dmsfw.errors import CannotTell
 
 FAKE_IPS: Final = ip_network("198.18.0.0/15")
 """Set aside for tests (RFC 2544); proxies such as OpenClash and PassWall answer with them instead of real ones."""
@@ -53,8 +54,12 @@ def is_fake(address: str) -> bool:
 
 
 def on_the_host(name: str, timeout_s: float, tick: Tick) -> Lookup:
-    """Resolve as any program of the host does. Raises: CannotTell when that hangs."""
-    found = inside.do(lambda: _by_libc(name), pid=None, limit_s=4 * timeout_s + SPARE_S, tick=tick)
+    """Resolve as any program of the host does. That it hangs is an answer: the container may ask somebody else."""
+    found: object
+    try:
+        found = inside.do(lambda: _by_libc(name), pid=None, limit_s=4 * timeout_s + SPARE_S, tick=tick)
+    except CannotTell as error:
+        found = str(error)
     servers = tuple(Asked(server) for server in parse_resolv_conf(_text(Path("/"), "resolv.conf")).servers)
     addresses = tuple(found) if isinstance(found, list) else ()
     return Lookup(addresses, "the host", servers, "" if addresses else str(found))
