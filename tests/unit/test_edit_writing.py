@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dmsfw.config import settings_of
-from dmsfw.edit import allow, comments, deny, uci_for, write
+from dmsfw.edit import allow, comments, deny, uci_for, write, writing
 from dmsfw.edit.change import Change
 from dmsfw.errors import Refused
 from tests.unit.config_support import ROOT
@@ -50,6 +51,34 @@ def refusal(path: Path, change: Change, by: str | None) -> str:
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     return str(refused.value)
+
+
+def test_one_dmsfw_at_a_time_writes(file: Path, tmp_path: Path, uci: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    replace = writing._replace
+
+    def looks(path: Path, text: str) -> None:
+        seen.append(is_taken(file.parent))
+        replace(path, text)
+
+    monkeypatch.setattr(writing, "_replace", looks)
+    write(file, added(), None)
+    (tmp_path / "other").mkdir()
+    other = program(tmp_path / "other", f'flock -n "{file.parent}" true && touch "{tmp_path}/free"; exec "{uci}" "$@"')
+    write(file, deny(file.read_text("utf-8"), wish(WEB, "587")), other)
+    assert (seen, (tmp_path / "free").exists(), is_taken(file.parent)) == ([True], False, False)
+    assert "587" not in file.read_text("utf-8")
+
+
+def is_taken(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def test_the_file_itself_keeps_its_comments_mode_and_owner(file: Path) -> None:

@@ -1,19 +1,21 @@
 """A change is made: by `uci` where there is one, else in one step by a file of the same mode and owner.
 
-1. Nothing is written when the file is not the one any more from which the change was computed.
+1. Nothing is written when the file is not the one any more from which the change was computed; one dmsfw at a time
+   looks and writes.
 2. `uci commit` would commit whatever else waits in its own list: while anything does, nothing is written.
 3. What stands in the file afterwards is read again; if it means anything else than was said, the old text comes back.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dmsfw.config import settings_of, text_of
@@ -42,15 +44,31 @@ def write(path: Path, change: Change, uci: str | None) -> None:
 
     Raises: Refused, and then the file is as it was; SettingsError when it cannot be read.
     """
-    if text_of(path) != change.before:
-        raise Refused(f"{path} was changed meanwhile: look again, and run it once more")
-    if uci is None:
-        _replace(path, change.after)
+    with _alone(path.parent):
+        if text_of(path) != change.before:
+            raise Refused(f"{path} was changed meanwhile: look again, and run it once more")
+        if uci is None:
+            _replace(path, change.after)
+            return
+        _by_uci(path, change, uci)
+        if not _means(path, change):
+            _replace(path, change.before)
+            raise Refused(f"uci wrote something else than was said into {path}: the old text is back; edit it by hand")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one dmsfw at a time look at the file and write it: another's change would be lost with the old text."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield  # whatever is wrong with it is said by who reads the file
         return
-    _by_uci(path, change, uci)
-    if not _means(path, change):
-        _replace(path, change.before)
-        raise Refused(f"uci wrote something else than was said into {path}: the old text is back; edit it by hand")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _by_uci(path: Path, change: Change, uci: str) -> None:
