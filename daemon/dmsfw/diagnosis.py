@@ -106,6 +106,8 @@ def _explain_networks(arguments: argparse.Namespace, screen: Screen) -> int:
     """Raises: CannotTell, ObserveError."""
     require_root()
     config = policies.configuration(arguments.config)
+    if not config.usable:
+        raise CannotTell(config.remark)  # what should be open is not known: nothing is said to be well
     table = everyone.rows(World.read_once(config.settings), ThisHost())
     if config.remark:
         screen.say(config.remark, indent=0)

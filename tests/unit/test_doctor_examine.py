@@ -251,6 +251,15 @@ def test_explain_shows_all_networks(typed: Callable[..., int], capsys: Any) -> N
     assert json.loads(capsys.readouterr().out)["networks"][0]["state"] == "open"
 
 
+def test_a_broken_configuration_is_no_reason_to_say_that_all_is_well(
+    typed: Callable[..., int], capsys: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "dmsfw").write_text("config egress 'smtps\n")
+    assert typed("--all-networks") == 2
+    said = capsys.readouterr()
+    assert (said.out, "the configuration cannot be used" in said.err) == ("", True)
+
+
 def test_a_docker_that_is_away_is_one_line_and_2(
     typed: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

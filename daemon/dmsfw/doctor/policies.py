@@ -32,10 +32,14 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The configuration as it was found. `remark`: why it is not what it may seem, or empty."""
+    """The configuration as it was found. `remark`: why it is not what it may seem, or empty.
+
+    `usable` False: it is a broken one.
+    """
 
     settings: Settings
     remark: str = ""
+    usable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def configuration(path: Path) -> Configured:
         return Configured(load(path).settings)
     except SettingsError as error:
         first = error.problems[0]
-        return Configured(Settings(), f"the configuration cannot be used ({first}): look at dmsfw check")
+        return Configured(Settings(), f"the configuration cannot be used ({first}): look at dmsfw check", usable=False)
 
 
 def snapshot(settings: Settings) -> Snapshot | None:
