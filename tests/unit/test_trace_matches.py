@@ -82,7 +82,7 @@ CASES: list[tuple[str, Packet, Any]] = [
     ("-p ipv6-icmp", PING6, YES),
     ("-p esp", GRE, NO),
     ("-p 47", GRE, YES),
-    ("-p mobility-header", GRE, UNKNOWN),
+    ("-p nobody-knows-it", GRE, UNKNOWN),
     ("-f", TCP, NO),
     ("! -f", TCP, YES),
     ("-f", SIX, UNKNOWN),

@@ -227,3 +227,45 @@ def test_a_helper_changes_nothing() -> None:
 
 def test_a_connection_that_is_known_to_be_unknown_stays_so() -> None:
     assert packet(ctstate="ESTABLISHED").connection == Connection()
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("PREROUTING -j TTL --ttl-set 1", UNCERTAIN),
+        ("PREROUTING -j TTL --ttl-dec 1", UNCERTAIN),
+        ("PREROUTING -j TTL --ttl-set 64", PASSES),
+        ("PREROUTING -j TTL --ttl-inc 1", PASSES),
+        ("POSTROUTING -j TTL --ttl-set 1", PASSES),
+        ("PREROUTING -j HL --hl-set 1", UNCERTAIN),
+        ("PREROUTING -j TTL", UNCERTAIN),
+    ],
+)
+def test_a_packet_without_a_hop_left_may_not_be_forwarded(rule: str, verdict: Verdict) -> None:
+    assert way(packet(), table("mangle", rule)).verdict is verdict
+
+
+@pytest.mark.parametrize(("options", "verdict"), [(" --map-mark", UNCERTAIN), ("", DROPPED)])
+def test_a_set_may_give_a_mark_that_is_not_known(options: str, verdict: Verdict) -> None:
+    rules = f"FORWARD -j SET --map-set marks src{options}", "FORWARD -m mark --mark 0x0 -j DROP"
+    assert way(packet(), filter_(*rules)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("proto", "verdict"), [("ospf", DROPPED), ("ipencap", DROPPED), ("ipv6", DROPPED), ("nobody", UNCERTAIN)]
+)
+def test_protocols_are_known_by_the_names_that_the_host_has_for_them(
+    proto: str, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = {"ospf": 89, "ipencap": 4, "ipv6": 41}
+
+    def by_name(name: str) -> int:
+        if name not in numbers:
+            raise OSError("protocol not found")
+        return numbers[name]
+
+    monkeypatch.setattr("socket.getprotobyname", by_name)
+    found = filter_(f"FORWARD -p {proto} -j ACCEPT", "FORWARD -j DROP")
+    assert way(packet(), found).verdict is verdict
+    if proto in numbers:
+        assert way(packet(proto=str(numbers[proto])), found).verdict is PASSES

@@ -3,6 +3,7 @@
 ACCEPT DROP RETURN REJECT             end the walk, or this chain
 MARK CONNMARK CT NOTRACK              change the packet or its connection; the walk goes on
 LOG, TCPMSS and others (HARMLESS)     change nothing that is followed here
+TTL HL SET                            may end it by and by, or change its mark
 NFQUEUE TPROXY, anything unknown      hang on what is not seen from here
 the rest                              nat.py
 """
@@ -23,8 +24,8 @@ Effects = tuple[Effect, ...]
 Target = Callable[[Packet, Sequence[str], Scene], Effects]
 
 HARMLESS = frozenset({
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNSECMARK", "DSCP", "ECN", "HL", "IDLETIMER", "LED", "LOG", "NFLOG", "RATEEST",
-    "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
+    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNSECMARK", "DSCP", "ECN", "IDLETIMER", "LED", "LOG", "NFLOG", "RATEEST",
+    "SECMARK", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "ULOG",
 })  # fmt: skip
 """They return XT_CONTINUE and touch neither addresses nor marks (net/netfilter/xt_*.c)."""
 
@@ -55,6 +56,20 @@ def _ends(kind: Kind, does: str) -> Target:
 def _reject(packet: Packet, options: Sequence[str], _: Scene) -> Effects:
     how = options[1] if options[:1] == ["--reject-with"] or tuple(options[:1]) == ("--reject-with",) else ""
     return (Effect(Kind.REJECTED, packet, f"refuses it with {how}" if how else "refuses it"),)
+
+
+def _hops(packet: Packet, options: Sequence[str], scene: Scene) -> Effects:
+    """Routing drops what has no hop left (ip_forward, ip6_forward), and that is ahead of every hook but PREROUTING."""
+    raises = options[0].endswith("-inc") or (options[0].endswith("-set") and int(options[1]) > 1)
+    if raises or scene.hook != "PREROUTING":
+        return (Effect(Kind.CONTINUES, packet, "goes on"),)
+    return anything(packet, "what has no hop left is not forwarded")
+
+
+def _set(packet: Packet, options: Sequence[str], _: Scene) -> Effects:
+    """`--map-mark` takes the mark from the set's entry."""
+    changed = packet.not_known("mark") if "--map-mark" in options else packet
+    return (Effect(Kind.CONTINUES, changed, "goes on"),)
 
 
 def _mark(packet: Packet, options: Sequence[str], _: Scene) -> Effects:
@@ -154,6 +169,9 @@ TARGETS: dict[str, Target] = {
     "DROP": _ends(Kind.DROPPED, "drops it"),
     "RETURN": _ends(Kind.RETURNS, "goes back"),
     "REJECT": _reject,
+    "TTL": _hops,
+    "HL": _hops,
+    "SET": _set,
     "MARK": _mark,
     "CONNMARK": _connmark,
     "CT": _ct,

@@ -89,10 +89,18 @@ def _device_out(name: str) -> Test:
 
 def _protocol(text: str) -> Test:
     try:
-        wanted = protocol(text)
-    except InvalidValue:
+        wanted = _protocol_of(text)
+    except OSError:
         return lambda *_: unknown(f"the protocol {text} is not known")
     return lambda packet, _: YES if packet.proto == wanted else NO
+
+
+def _protocol_of(text: str) -> str:
+    """iptables prints a protocol by its name in /etc/protocols. Raises: OSError for one that is not there."""
+    try:
+        return protocol(text)
+    except InvalidValue:
+        return protocol(str(socket.getprotobyname(text)))
 
 
 def _fragment(_: Packet, __: Scene) -> Answer:
