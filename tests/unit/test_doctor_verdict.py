@@ -332,8 +332,10 @@ def test_of_several_addresses_that_fail_a_known_cause_goes_before_an_unknown_one
     assert (reached.exit_code, reached.sentence.startswith(REJECT)) == (1, True)
 
 
-@pytest.mark.parametrize(("inside", "host"), [("no route", "connects"), ("no route", "no route"), ("timeout", "no route")])
-def test_what_cannot_be_reached_by_ipv6_does_not_hide_that_the_rest_is_not_known(inside: Outcome, host: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("inside", "host"), [("no route", "connects"), ("no route", "no route"), ("timeout", "no route")]
+)
+def test_what_ipv6_does_not_reach_does_not_hide_that_the_rest_is_not_known(inside: Outcome, host: Outcome) -> None:
     six = replace(trial(inside, host=host), address=SIX, ways=None)
     for trials in ((trial(kernel=FakeHost(extra=OPEN)), six), (six, trial(kernel=FakeHost(extra=OPEN)))):
         reached = judge(findings(*trials), MEANS)
@@ -341,7 +343,7 @@ def test_what_cannot_be_reached_by_ipv6_does_not_hide_that_the_rest_is_not_known
     assert judge(findings(six), MEANS).exit_code == 1
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0"])  # noqa: S104 - nothing is bound to it
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0"])
 @pytest.mark.parametrize("host", ["connects", "refused"])
 def test_loopback_is_the_container_itself_and_no_rule_is_blamed(address: str, host: Outcome) -> None:
     itself = ip_address(address)

@@ -17,8 +17,8 @@ from dmsfw.trace import Verdict as Fate
 def of_trial(found: Findings, trial: Trial, means: Means) -> Verdict:
     """The verdict for an address that the container does not get to."""
     checks: tuple[Callable[[Findings, Trial, Means], Verdict | None], ...] = (
-        _is_itself, _host_fails, _internal, _no_route, _left_docker, _bridge_is_down, _not_forwarded, refusals.stopped, _taken_over,
-        refusals.untranslated, _answer_stopped, _black_hole, _other_firewall, _uncertain,
+        _is_itself, _host_fails, _internal, _no_route, _left_docker, _bridge_is_down, _not_forwarded, refusals.stopped,
+        _taken_over, refusals.untranslated, _answer_stopped, _black_hole, _other_firewall, _uncertain,
     )  # fmt: skip
     verdicts = (check(found, trial, means) for check in checks)
     return next((one for one in verdicts if one is not None), _unknown(found, trial))

@@ -199,7 +199,8 @@ class Examination:
         if left is None or left.source is None or left.network is None or not left.network.device:
             return trial.having(fault=_no_way(left))
         if self._stays_in_bridge(left.network, trial.address):
-            return trial.having(fault=f"it stays within the bridge {left.network.device}: no rule of this router sees it")
+            within = f"it stays within the bridge {left.network.device}"
+            return trial.having(fault=f"{within}: no rule of this router sees it")
         try:
             way = ways(first_packet(left.network.device, left.source, target.at(trial.address)), self.host)
         except DmsfwError as error:
@@ -208,10 +209,12 @@ class Examination:
 
     def _stays_in_bridge(self, network: Network, address: Address) -> bool:
         """Containers of one network send to each other by their bridge, past all rules unless it has them asked."""
-        family = 4 if address.version == 4 else 6  # noqa: PLR2004 - its name
         near = any(address in subnet for subnet in network.subnets)
         is_ours = self.host.address_kind(address) == "LOCAL"
-        return near and not is_ours and self.host.sees_bridge_ports(family) is False
+        return near and not is_ours and self._bridges_past_the_rules(address)
+
+    def _bridges_past_the_rules(self, address: Address) -> bool:
+        return self.host.sees_bridge_ports(4 if address.version == 4 else 6) is False  # noqa: PLR2004 - its name
 
     def _policies(self, network: Network, address: Address, target: Target, way: Ways) -> policies.Policies | None:
         if self.snapshot is None:

@@ -96,7 +96,7 @@ def _protocol(text: str) -> Test:
 
 
 def _protocol_of(text: str) -> str:
-    """iptables prints a protocol by its name in /etc/protocols. Raises: OSError for one that is not there."""
+    """A protocol as iptables prints it: by its name in /etc/protocols. Raises: OSError for one that is not there."""
     try:
         return protocol(text)
     except InvalidValue:
