@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dmsfw import instance
 from dmsfw.doctor import everyone, policies, tell
+from dmsfw.doctor.causes import PAST_US
 from dmsfw.doctor.choice import LIVING
 from dmsfw.doctor.containers import listed, networks
 from dmsfw.doctor.examine import Examination, Inquiry
@@ -99,7 +100,11 @@ def _explain_container(arguments: argparse.Namespace, screen: Screen) -> int:
         print(json.dumps([trial.as_dict() for trial in trials], default=str, indent=2))
     if not found:
         raise CannotTell("; ".join(trial.fault for trial in trials if trial.fault) or "there is no way to follow")
-    return max((way.exit_code for way in found), key=(0, 2, 1).index)
+    followed = [trial.ways for trial in trials if trial.ways]
+    for one in followed:
+        if one.past_us:
+            screen.say(PAST_US.format(there=one.there), indent=0)
+    return max((one.exit_code for one in followed), key=(0, 2, 1).index)
 
 
 def _explain_networks(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -36,6 +36,7 @@ from tests.unit.doctor_support import (
     SOURCE,
     UPLINKS,
     WAN,
+    WAN_NAT,
     FakeHost,
     findings,
     trial,
@@ -351,6 +352,22 @@ def test_loopback_is_the_container_itself_and_no_rule_is_blamed(address: str, ho
     reached = judge(findings(given), MEANS)
     assert (reached.exit_code, "is the container itself" in reached.sentence) == (1, True)
     assert "means itself" in meaning(given)
+
+
+def test_an_answer_that_goes_past_the_router_is_the_cause() -> None:
+    back = f"-A PREROUTING -i {BRIDGE} -p tcp -m tcp --dport 465 -j DNAT --to-destination 172.18.0.3:80"
+    hairpin = {FIRST_NAT: back, **OPEN}
+    hairpin[FIRST_ZONE] = f"-A FORWARD -i {BRIDGE} -j ACCEPT"
+    given = trial("timeout", kernel=FakeHost(extra=hairpin))
+    reached = judge(findings(given), MEANS)
+    assert (reached.exit_code, "the answer goes past the router" in reached.sentence) == (1, True)
+    assert reached.lines == ()
+    assert given.ways
+    assert given.ways.exit_code == 1
+    masked = FakeHost(extra={**hairpin, WAN_NAT: f"-A POSTROUTING -o {BRIDGE} -j MASQUERADE"})
+    translated = trial("timeout", kernel=masked)
+    assert translated.ways
+    assert (translated.ways.past_us, translated.ways.exit_code) == (False, 0)
 
 
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:

@@ -14,11 +14,18 @@ from dmsfw.report.text import clean
 from dmsfw.trace import Verdict as Fate
 
 
+PAST_US = (
+    "DNAT sends it back into its own bridge, to {there.destination}, with its own address {there.source}: the answer "
+    "goes past the router, untranslated, and fits no connection"
+)
+
+
 def of_trial(found: Findings, trial: Trial, means: Means) -> Verdict:
     """The verdict for an address that the container does not get to."""
     checks: tuple[Callable[[Findings, Trial, Means], Verdict | None], ...] = (
         _is_itself, _host_fails, _internal, _no_route, _left_docker, _bridge_is_down, _not_forwarded, refusals.stopped,
-        _taken_over, refusals.untranslated, _answer_stopped, _black_hole, _other_firewall, _uncertain,
+        _taken_over, _answered_past_us, refusals.untranslated, _answer_stopped, _black_hole, _other_firewall,
+        _uncertain,
     )  # fmt: skip
     verdicts = (check(found, trial, means) for check in checks)
     return next((one for one in verdicts if one is not None), _unknown(found, trial))
@@ -112,6 +119,16 @@ def _taken_over(_: Findings, trial: Trial, __: Means) -> Verdict | None:
     said = SAYS[trial.inside.outcome] if trial.inside else "it fails"
     sentence = f"rule {there.taken} gives the connection to a program on the router, a proxy ({said} there)"
     return Verdict(KNOWN, sentence, advice=("see whether the proxy runs, or exempt the container's subnet from it",))
+
+
+def _answered_past_us(_: Findings, trial: Trial, __: Means) -> Verdict | None:
+    if trial.ways is None or not trial.ways.past_us:
+        return None
+    advice = (
+        "whoever made the DNAT has to masquerade what goes back into its bridge (NAT loopback, hairpin NAT)",
+        "or let the container connect to the other one by its name",
+    )
+    return Verdict(KNOWN, PAST_US.format(there=trial.ways.there), advice=advice)
 
 
 def _answer_stopped(_: Findings, trial: Trial, __: Means) -> Verdict | None:

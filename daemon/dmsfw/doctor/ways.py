@@ -63,9 +63,24 @@ class Ways:
         """Both ways as they were followed."""
         return tuple(one.way for one in (self.there, self.back) if one is not None and one.way is not None)
 
+    @property
+    def past_us(self) -> bool:
+        """The answer goes past the router: DNAT sent the packet back into its own bridge, with its own address."""
+        way, there = self.there.way, self.there
+        if way is None or there.verdict is not Verdict.PASSES or there.translated or there.local:
+            return False
+        return there.device == way.packet.in_device and there.destination != str(way.packet.dst)
+
+    @property
+    def exit_code(self) -> int:
+        """0 there and back it passes, 1 it does not, 2 that is not known."""
+        found = [1] if self.past_us else [way.exit_code for way in self.each]
+        return max(found, key=(0, 2, 1).index)
+
     def as_dict(self) -> dict[str, object]:
         """For programs."""
-        return {"there": self.there.as_dict(), "back": self.back.as_dict() if self.back else None}
+        back = self.back.as_dict() if self.back else None
+        return {"there": self.there.as_dict(), "back": back, "past_us": self.past_us}
 
 
 def first_packet(bridge: str, source: Address, target: Target) -> Packet:
