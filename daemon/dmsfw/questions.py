@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from dmsfw.errors import InvalidValue, Unanswered, WrongUsage
+from dmsfw.question_options import EXPLAIN_OPTIONS
 from dmsfw.report.text import clean, colour_wanted
 from dmsfw.trace import Packet, ThisHost, Way, icmp_type, trace
 from dmsfw.trace import text as written
@@ -36,7 +37,7 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def _of_docker(arguments: argparse.Namespace) -> int:
     """The two forms that are about Docker's containers and networks. Raises: WrongUsage for a mixture."""
-    given = [option for name, option in NEEDED.items() if getattr(arguments, name)]
+    given = [option for option, name, *_ in EXPLAIN_OPTIONS if getattr(arguments, name) is not None]
     if given or (arguments.all_networks and arguments.container is not None):
         raise WrongUsage("explain is asked by CONTAINER HOST:PORT, by a packet, or by --all-networks: one of them")
     from dmsfw import diagnosis  # noqa: PLC0415 - Docker's library takes its time, which a packet need not wait for

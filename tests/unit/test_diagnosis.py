@@ -84,6 +84,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         (("explain", "app"), "explain CONTAINER needs a HOST:PORT too"),
         (("explain", "--all-networks", "app", "x:1"), "one of them"),
         (("explain", "app", "x:1", "--src", "192.0.2.1"), "one of them"),
+        (("explain", "app", "x:1", "--ctstate", "ESTABLISHED"), "one of them"),
+        (("explain", "app", "x:1", "--mark", "0"), "one of them"),
+        (("explain", "--all-networks", "--dport", "465"), "one of them"),
     ],
 )
 def test_wrong_usage_is_one_line_and_64(asked: Any, capsys: Any, argv: tuple[str, ...], part: str) -> None:

@@ -13,7 +13,6 @@ from dmsfw.doctor.target import shown
 from dmsfw.report.text import clean
 from dmsfw.trace import Verdict as Fate
 
-
 PAST_US = (
     "DNAT sends it back into its own bridge, to {there.destination}, with its own address {there.source}: the answer "
     "goes past the router, untranslated, and fits no connection"
