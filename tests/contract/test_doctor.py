@@ -219,6 +219,8 @@ def test_work_that_hangs_is_ended_and_told_of_meanwhile() -> None:
 
 
 def test_work_that_fails_dies_or_floods_is_told() -> None:
+    with pytest.raises(CannotTell, match="TypeError"):
+        inside.do(lambda: {1}, pid=None, limit_s=10)  # no JSON: the child must not go on behind its fork
     with pytest.raises(CannotTell, match="ZeroDivisionError"):
         inside.do(lambda: 1 // 0, pid=None, limit_s=10)
     with pytest.raises(CannotTell, match="ended without an answer"):

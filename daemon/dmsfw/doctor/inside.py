@@ -74,12 +74,14 @@ def _work(work: Callable[[], object], namespace: int | None, into: int) -> NoRet
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if namespace is not None:
             _enter(namespace)
-        answer: dict[str, object] = {"value": work()}
+        answer = json.dumps({"value": work()})
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    with os.fdopen(into, "wb") as pipe:
-        pipe.write(json.dumps(answer).encode())
-    os._exit(0)
+        answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
+    try:
+        with os.fdopen(into, "wb") as pipe:
+            pipe.write(answer.encode())
+    finally:
+        os._exit(0)  # also where the parent has given up: what stands behind the fork is the parent's to do
 
 
 def _enter(namespace: int) -> None:
