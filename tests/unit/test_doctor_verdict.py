@@ -370,6 +370,20 @@ def test_an_answer_that_goes_past_the_router_is_the_cause() -> None:
     assert (translated.ways.past_us, translated.ways.exit_code) == (False, 0)
 
 
+def test_what_was_assumed_is_said_where_the_server_would_be_blamed_else() -> None:
+    limited = {FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -m limit --limit 1/hour -j ACCEPT"}
+    reached = judge(findings(trial(kernel=FakeHost(extra=limited))), MEANS)
+    assert (reached.exit_code, reached.advice) == (
+        2,
+        (
+            "the tables let the packet and its answer pass if what is assumed of them holds",
+            "filter FORWARD #3: the limit is assumed not to be reached",
+        ),
+    )
+    sure = judge(findings(trial(kernel=FakeHost(extra=OPEN))), MEANS)
+    assert "behind the router" in sure.advice[0]
+
+
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
     reached = judge(findings(trial(host="refused")), MEANS)
     assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)

@@ -169,8 +169,13 @@ def _unknown(found: Findings, trial: Trial) -> Verdict:
         return Verdict(UNKNOWN, f"the container does not connect ({said}), and why is not known: {clean(why, 300)}")
     if trial.inside and trial.inside.outcome == "timeout" and found.target.proto == "udp":
         return Verdict(UNKNOWN, "the datagram passes the tables, and nobody answers: many services answer no stranger")
+    sentence = f"the container does not connect ({said}), and why is not known"
+    notes = dict.fromkeys((*trial.ways.there.notes, *(trial.ways.back.notes if trial.ways.back else ())))
+    if notes:
+        passes = "the tables let the packet and its answer pass if what is assumed of them holds"
+        return Verdict(UNKNOWN, sentence, advice=(passes, *notes))
     passes = "the tables let the packet and its answer pass: what stops it lies behind the router or in the server"
-    return Verdict(UNKNOWN, f"the container does not connect ({said}), and why is not known", advice=(passes,))
+    return Verdict(UNKNOWN, sentence, advice=(passes,))
 
 
 def _is_local(trial: Trial) -> bool:
