@@ -21,6 +21,7 @@ from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.screen import Screen
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
+from dmsfw.doctor.ways import UNTRANSLATED
 from dmsfw.errors import CannotTell, DmsfwError
 from dmsfw.model import Uplinks
 from dmsfw.observe.docker import DockerReader
@@ -104,6 +105,8 @@ def _explain_container(arguments: argparse.Namespace, screen: Screen) -> int:
     for one in followed:
         if one.past_us:
             screen.say(PAST_US.format(there=one.there), indent=0)
+        elif one.untranslated:
+            screen.say(UNTRANSLATED.format(one.there), indent=0)
     return max((one.exit_code for one in followed), key=(0, 2, 1).index)
 
 

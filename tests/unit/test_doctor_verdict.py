@@ -384,6 +384,15 @@ def test_what_was_assumed_is_said_where_the_server_would_be_blamed_else() -> Non
     assert "behind the router" in sure.advice[0]
 
 
+def test_what_leaves_untranslated_is_not_said_to_be_answered() -> None:
+    plain = trial(kernel=FakeHost(extra={**OPEN, WAN_NAT: "-A POSTROUTING -o pppoe-wan -j ACCEPT"})).ways
+    translated = trial(kernel=FakeHost(extra=OPEN)).ways
+    assert plain
+    assert translated
+    assert (plain.untranslated, plain.exit_code) == (True, 2)
+    assert (translated.untranslated, translated.exit_code) == (False, 0)
+
+
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
     reached = judge(findings(trial(host="refused")), MEANS)
     assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)

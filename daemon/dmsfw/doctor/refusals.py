@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-from typing import Final
-
 from dmsfw.decide.grants import obstacle, selects
 from dmsfw.doctor import remedies
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.outcome import KNOWN, Verdict, network_of, refusal, with_remedy
 from dmsfw.doctor.remedies import Means, Remedy
-from dmsfw.doctor.target import Address, shown
+from dmsfw.doctor.target import shown
+from dmsfw.doctor.ways import needs_nat
 from dmsfw.model import Network
 from dmsfw.report.text import clean
 from dmsfw.trace import Verdict as Fate
-
-PRIVATE: Final = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
-"""Addresses that are routed at home only (RFC 1918, 6598, 4193). Python's `is_private` has the documentation's too."""
 
 
 def stopped(found: Findings, trial: Trial, means: Means) -> Verdict | None:
@@ -85,7 +80,7 @@ def untranslated(found: Findings, trial: Trial, means: Means) -> Verdict | None:
     if network is None or ways is None or leaving is None or leaving.source is None or trial.inside is None:
         return None
     kept = ways.there.verdict is Fate.PASSES and not ways.there.translated and not ways.there.local
-    if not kept or not _needs_nat(leaving.source, trial.address) or trial.inside.outcome != "timeout":
+    if not kept or not needs_nat(leaving.source, trial.address) or trial.inside.outcome != "timeout":
         return None
     sentence = (
         f"the packet passes, and leaves by {ways.there.device} with the container's own address {leaving.source}: "
@@ -98,12 +93,3 @@ def untranslated(found: Findings, trial: Trial, means: Means) -> Verdict | None:
     if policies and policies.allowing and policies.untranslated:
         return with_remedy(KNOWN, sentence, remedies.to_translate(policies.allowing[0], means))
     return with_remedy(KNOWN, sentence, remedies.to_open(network, found.target.proto, found.target.port, means))
-
-
-def _needs_nat(source: Address, destination: Address) -> bool:
-    """A private address means nothing outside. A private destination may know the way back: nothing is claimed."""
-    return _is_private(source) and not _is_private(destination)
-
-
-def _is_private(address: Address) -> bool:
-    return any(address.version == net.version and address in net for net in PRIVATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from dmsfw.doctor.target import Address, Target
@@ -12,6 +13,14 @@ from dmsfw.trace import End, Host, Packet, Step, Verdict, Way, reply, trace
 
 RULE_LIMIT: Final = 300
 """Characters of a rule that are shown."""
+
+PRIVATE: Final = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""Addresses that are routed at home only (RFC 1918, 6598, 4193). Python's `is_private` has the documentation's too."""
+
+UNTRANSLATED: Final = (
+    "it leaves with the container's own address {0.source}, which no rule translates: an answer comes only from "
+    "whoever knows a way back to it"
+)
 
 TAKEN_OVER: Final = ("REDIRECT", "TPROXY")
 """Targets that give a packet to a program of the router, a proxy in most cases."""
@@ -72,15 +81,31 @@ class Ways:
         return there.device == way.packet.in_device and there.destination != str(way.packet.dst)
 
     @property
+    def untranslated(self) -> bool:
+        """It leaves for a public address with one that means nothing there."""
+        there = self.there
+        goes = there.verdict is Verdict.PASSES and not there.translated and not there.local
+        return goes and needs_nat(ip_address(there.source), ip_address(there.destination))
+
+    @property
     def exit_code(self) -> int:
         """0 there and back it passes, 1 it does not, 2 that is not known."""
-        found = [1] if self.past_us else [way.exit_code for way in self.each]
+        found = [1] if self.past_us else [2 if self.untranslated else 0, *(way.exit_code for way in self.each)]
         return max(found, key=(0, 2, 1).index)
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""
         back = self.back.as_dict() if self.back else None
         return {"there": self.there.as_dict(), "back": back, "past_us": self.past_us}
+
+
+def needs_nat(source: Address, destination: Address) -> bool:
+    """A private address means nothing outside. A private destination may know the way back: nothing is claimed."""
+    return _is_private(source) and not _is_private(destination)
+
+
+def _is_private(address: Address) -> bool:
+    return any(address.version == net.version and address in net for net in PRIVATE)
 
 
 def first_packet(bridge: str, source: Address, target: Target) -> Packet:
