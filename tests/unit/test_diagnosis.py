@@ -175,6 +175,15 @@ def test_on_a_terminal_there_is_colour_and_a_line_that_counts(monkeypatch: pytes
         assert read("4 s\r\x1b[K") == "\r\x1b[K   waiting for it ... 4 s\r\x1b[K"
 
 
+@pytest.mark.parametrize("columns", [80, 20])
+def test_the_line_that_counts_stays_one_line(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    with on_a_terminal(monkeypatch, TERM="xterm", COLUMNS=str(columns)) as (screen, read):
+        screen.waits("the container connects to smtp.example.com:465 (at most 5 s for each step)")(12.0)
+        line = read(" ... 12 s").removeprefix("\r\x1b[K")
+        assert len(line) == columns - 1
+        assert line.startswith("   the ")
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}])
 def test_a_terminal_without_colour_is_respected(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     with on_a_terminal(monkeypatch, **environment) as (screen, read):

@@ -56,7 +56,7 @@ class Screen:
 
         def tick(waited_s: float) -> None:
             if self._terminal and not self._quiet and waited_s >= PATIENCE_S:
-                self._stream.write(f"{CLEAR}   {clean(text)} ... {waited_s:.0f} s")
+                self._stream.write(f"{CLEAR}{_fitting(clean(text), f' ... {waited_s:.0f} s')}")
                 self._stream.flush()
                 self._waiting = True
 
@@ -80,6 +80,12 @@ class Screen:
 
     def _painted(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and code else text
+
+
+def _fitting(text: str, count: str) -> str:
+    """One line of the terminal: one that went over its edge would be left there each time."""
+    room = shutil.get_terminal_size(FALLBACK).columns - 1 - len(count)
+    return f"   {text}"[: max(room, 0)] + count
 
 
 def _line(line: str) -> str:
