@@ -24,7 +24,7 @@ from tests.e2e.support import (
 from tests.lab import RESOLVER, SERVER, Lab, Network
 
 LABELLED = config("list label 'open=yes'", "list dest_port '465'")
-LINE = re.compile(r"\d{4}-\S+ info (started|network opened) ")
+LINE = re.compile(r"\d{4}-\S+ info (firewall chosen|started|network opened) ")
 EVIL = 'evil\n\x1b[31m2026-01-01T00:00:00+00:00 info "opened" -j ACCEPT # \'x'
 
 
