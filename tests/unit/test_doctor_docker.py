@@ -288,7 +288,7 @@ def test_how_the_policies_stand_to_a_packet(monkeypatch: pytest.MonkeyPatch) -> 
         def plan(self, _: object) -> Plan:
             return Plan()
 
-    monkeypatch.setattr(policies, "Iptables", Kernel)
+    monkeypatch.setattr(policies, "Backend", Kernel)
     asked = Asked("tcp", SERVER, 465)
     here = look(snapshot(SMTPS), NETWORK, asked, WAN)
     assert (here.selecting, here.allowing, here.elsewhere, here.installed) == (("smtps",), ("smtps",), (), True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from dmsfw.backend import Backend
 from dmsfw.config import load
 from dmsfw.config.beside import wan_zone
 from dmsfw.config.problems import Problems
 from dmsfw.decide.grants import grants, selects
 from dmsfw.doctor.target import Address, Transport
-from dmsfw.enforce import Iptables
 from dmsfw.errors import EnforceError, ObserveError, SettingsError
 from dmsfw.model import Grant, Network, Settings, Snapshot, Zone
 from dmsfw.observe.world import World
@@ -109,6 +109,6 @@ def covers(grant: Grant, packet: Asked) -> bool:
 def _are_installed(due: Sequence[Grant]) -> bool | None:
     """Whether nothing would have to be added for these grants; None when the tables cannot be read."""
     try:
-        return not any(change.sign == "+" for change in Iptables.of_this_host().plan(due).changes)
+        return not any(change.sign == "+" for change in Backend.of_this_host().plan(due).changes)
     except EnforceError:
         return None
