@@ -13,6 +13,7 @@ from dmsfw.doctor.kernel import Bridge, Switches
 from dmsfw.doctor.leaving import Leaving
 from dmsfw.doctor.meanings import line, meaning
 from dmsfw.doctor.names import Asked, Lookup
+from dmsfw.doctor.outcome import OWN_RULES
 from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.probe import Outcome, Probe
 from dmsfw.doctor.remedies import Means, to_add_dns, to_open, to_translate
@@ -395,7 +396,10 @@ def test_what_leaves_untranslated_is_not_said_to_be_answered() -> None:
 
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
     reached = judge(findings(trial(host="refused")), MEANS)
-    assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)
+    assert reached.advice == (
+        "besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",
+        OWN_RULES,
+    )
 
 
 def test_a_policy_for_another_of_its_networks_is_told() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dmsfw.doctor import refusals
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
-from dmsfw.doctor.outcome import KNOWN, NOT_OURS, UNKNOWN, Verdict, network_of, refusal
+from dmsfw.doctor.outcome import KNOWN, NOT_OURS, OWN_RULES, UNKNOWN, Verdict, network_of, refusal
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.target import shown
 from dmsfw.report.text import clean
@@ -49,7 +49,7 @@ def _host_fails(found: Findings, trial: Trial, _: Means) -> Verdict | None:
         return None  # nobody has to answer a datagram
     stopped = trial.ways is not None and trial.ways.there.stopped
     besides = f"besides, {refusal(trial.ways.there)} the container's packets" if trial.ways and stopped else ""
-    return Verdict(KNOWN, sentence, advice=(besides,) if besides else ())
+    return Verdict(KNOWN, sentence, advice=(*((besides,) if besides else ()), OWN_RULES))
 
 
 def _internal(found: Findings, trial: Trial, means: Means) -> Verdict | None:

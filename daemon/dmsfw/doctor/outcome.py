@@ -15,6 +15,8 @@ CONNECTS, KNOWN, UNKNOWN = 0, 1, 2
 
 NOT_OURS: Final = "not the router's firewall, but its line, the provider or the server"
 
+OWN_RULES: Final = "rules for the router's own packets, seldom as they are, are not followed: see `iptables -S OUTPUT`"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -9,7 +9,7 @@ from dmsfw.doctor import causes, remedies
 from dmsfw.doctor.containers import NO_BRIDGE
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
-from dmsfw.doctor.outcome import CONNECTS, KNOWN, NOT_OURS, UNKNOWN, Verdict, refusal, with_remedy
+from dmsfw.doctor.outcome import CONNECTS, KNOWN, NOT_OURS, OWN_RULES, UNKNOWN, Verdict, refusal, with_remedy
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.resolv import EMBEDDED
 from dmsfw.doctor.target import shown
@@ -53,7 +53,7 @@ def _without_bridge(found: Findings) -> Verdict:
     if any(probe.connects for probe in probes):
         return Verdict(CONNECTS, f"{who}, and the host connects: no rule for containers is met")
     said = SAYS[probes[0].outcome] if probes else "its name does not resolve"
-    return Verdict(KNOWN, f"{who}, and the host does not connect ({said}): {NOT_OURS}")
+    return Verdict(KNOWN, f"{who}, and the host does not connect ({said}): {NOT_OURS}", advice=(OWN_RULES,))
 
 
 def _connects(found: Findings, good: list[Trial], bad: list[Trial]) -> Verdict:
