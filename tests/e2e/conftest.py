@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.support import Dmsfw, world
+from tests.initd.opkg import Archive, build
 from tests.lab import Lab
 
 SHOWN_LINES = 60
@@ -21,6 +23,18 @@ def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
         yield
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, built once for all that look at it."""
+    return build(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="session")
+def archive(package: Path) -> Archive:
+    """What is in it."""
+    return Archive(package)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 from dmsfw import __version__
 from tests.e2e.support import SHIPPED, field_network, ours, world
 from tests.initd.openwrt import OpenWrt
-from tests.initd.opkg import Archive, Opkg
+from tests.initd.opkg import Archive, Opkg, build
 from tests.lab import SERVER, paths
 
 PYTHONS = sorted(paths.ROOT.glob(".venv/py3.*/bin/python"), key=lambda path: int(path.parts[-3].partition(".")[2]))
@@ -40,24 +37,6 @@ sys.argv = ["dmsfw", "apply"]
 runpy.run_path("{HOME}/start.py", run_name="__main__")
 """
 RULE = "-i {bridge} -o pppoe-wan"
-
-
-def build(folder: Path, python: Path = Path(sys.executable), **environment: str) -> Path:
-    """Build the package into a folder, and return it. Downloads are kept between runs."""
-    command = [paths.ROOT / "init.d/package/build", "--output", folder]
-    subprocess.run(command, env=os.environ | environment | {"PYTHON": str(python)}, check=True, cwd=folder)
-    (package,) = folder.glob("*.ipk")
-    return package
-
-
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture(scope="session")
-def archive(package: Path) -> Archive:
-    return Archive(package)
 
 
 @pytest.fixture(scope="module", params=[PYTHONS[0], PYTHONS[-1]], ids=lambda path: path.parts[-3])

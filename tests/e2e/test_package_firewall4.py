@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_package import PYTHONS, build
+from tests.e2e.test_package import PYTHONS
 from tests.initd.openwrt import OpenWrt
 from tests.initd.opkg import Archive, Opkg
 from tests.lab import SERVER
@@ -17,11 +17,6 @@ REFUSES = """#!/bin/sh
 [ "$1" != -c ] || exit 1
 exec {nft} "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    return Archive(build(tmp_path_factory.mktemp("package")))
 
 
 @pytest.fixture(scope="module")

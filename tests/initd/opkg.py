@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 from tests.initd.openwrt import OpenWrt
+from tests.lab import paths
 from tests.lab.process import Text
 
 INFO = "/usr/lib/opkg/info"
 KEPT_BESIDE = "-opkg"
+
+
+def build(folder: Path, python: Path = Path(sys.executable), **environment: str) -> Path:
+    """Build the package into a folder, and return it. Downloads are kept between runs."""
+    command = [paths.ROOT / "init.d/package/build", "--output", folder]
+    subprocess.run(command, env=os.environ | environment | {"PYTHON": str(python)}, check=True, cwd=folder)
+    (package,) = folder.glob("*.ipk")
+    return package
 
 
 class Archive:
