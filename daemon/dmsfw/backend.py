@@ -18,6 +18,7 @@ from dmsfw.enforce.nftables import FIREWALL4
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4.netlink import Question
 from dmsfw.model import BackendChoice, Grant, Plan
+from dmsfw.ports import WatchfulEnforcer
 
 IPTABLES, NFTABLES = "iptables", "firewall4 (nftables)"
 
@@ -27,35 +28,28 @@ LEFT_OUT = (
 )
 
 
-class Enforcer(Protocol):
+class Enforcer(WatchfulEnforcer, Protocol):
     """One firewall."""
-
-    def prepare(self) -> None:
-        """Get ready."""
-
-    def plan(self, grants: Sequence[Grant]) -> Plan:
-        """What `converge` would change. Raises: EnforceError."""
-
-    def converge(self, grants: Sequence[Grant]) -> Plan:
-        """Bring it to the grants. Raises: EnforceError."""
-
-    def changed(self) -> bool:
-        """Tell whether somebody else wrote. Raises: EnforceError."""
-
-    def touched(self) -> bool:
-        """The same, by the content of all of it. Raises: EnforceError."""
 
     def packets(self) -> dict[str, int]:
         """Packets passed, by grant. Raises: EnforceError."""
 
 
 class Chosen(NamedTuple):
-    """Which ones are served. `asked`: nftables may be asked at all, since there is a sign of it."""
+    """Which ones are served. `asked`: nftables may be asked at all, since there is a sign of it.
+
+    `left_out`: firewall4's table is there, and is not to be served.
+    """
 
     iptables: bool
     nftables: bool
     asked: bool
-    notes: tuple[str, ...] = ()
+    left_out: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not go with this choice."""
+        return (LEFT_OUT,) if self.left_out else ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -157,7 +151,7 @@ class Backend:
             return Chosen(iptables=False, nftables=True, asked=True)
         there = asked and self._has_table()
         if choice == "iptables":
-            return Chosen(iptables=True, nftables=False, asked=asked, notes=(LEFT_OUT,) if there else ())
+            return Chosen(iptables=True, nftables=False, asked=asked, left_out=there)
         nftables = there or self.installed()
         return Chosen(iptables=not nftables or self.legacy_filters(), nftables=nftables, asked=asked)
 
@@ -173,7 +167,7 @@ class Backend:
         """What each firewall did. One that is not chosen is cleaned, if there is anything of ours."""
         if chosen.nftables:
             yield _tried(way(self.firewall4()), grants)
-        elif chosen.asked and self._has_table():
+        elif chosen.left_out:
             yield _tried(way(self.firewall4()), ())
         if chosen.iptables:
             yield _tried(way(self.iptables), grants)

@@ -25,29 +25,13 @@ from dmsfw.config import Loaded, load
 from dmsfw.decide.clockwork import COMPARE_S, LOOK_S, Clockwork
 from dmsfw.decide.pace import Pace
 from dmsfw.decide.quarrel import WINDOW_S, Quarrel
+from dmsfw.decide.triggers import CONFIG, ECHOES, NOISE, REPAIR, RESYNC
 from dmsfw.errors import DmsfwError, EnforceError, NeverRead, SettingsError
 from dmsfw.model import Settings, Snapshot
 from dmsfw.observe.backoff import Backoff
 from dmsfw.ports import ObservedWorld, WatchfulEnforcer
 from dmsfw.reconciler import Outcome, World, reconcile
 from dmsfw.wake import Wake
-
-RESYNC = "resync"
-
-CONFIG_TRIGGERS = frozenset({"start", "config", "signal", RESYNC})
-"""The file is read again at the start, since it may have changed while a predecessor was waited for, and with every
-resync, since inotify may be had no more."""
-
-ECHOES = frozenset({"nftables"})
-"""The kernel tells of every transaction, ours too: only another one's is worth a pass."""
-
-REPAIR_TRIGGERS = frozenset({"xtables", "firewall", "tables", "nftables"})
-"""What tells that somebody wrote to the tables."""
-
-NOISE = frozenset({"xtables"})
-"""The lock was used, maybe for tables that are not ours: as a container starts, Docker runs iptables a dozen times in
-the container's own namespace, for its resolver. Such a wake has a pace of its own, so that no network that comes in
-the middle of that waits for it, and earns a pass only where a table was touched."""
 
 log = structlog.get_logger()
 
@@ -126,7 +110,7 @@ class Daemon:
 
     def _held_back_s(self, now: float) -> float:
         """Only repairs wait in a quarrel."""
-        return self._quarrel.delay(now) if self._pending <= REPAIR_TRIGGERS else 0.0
+        return self._quarrel.delay(now) if self._pending <= REPAIR else 0.0
 
     def _timed(self, now: float) -> set[str]:
         triggers = set()
@@ -166,7 +150,7 @@ class Daemon:
                 return
         self._due.retry_at = float("inf")
         self._pace.spend(now)
-        if triggers & CONFIG_TRIGGERS:
+        if triggers & CONFIG:
             self._reload(triggers)
         self._pass(triggers, now)
 

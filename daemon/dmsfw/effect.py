@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dmsfw import instance
 from dmsfw.bulletin import STATUS_NAME
 from dmsfw.decide.grants import grants
-from dmsfw.doctor.everyone import State, judged
+from dmsfw.doctor.everyone import State, judged, ports_to_try
 from dmsfw.edit.ports import EVERY, joined, without
 from dmsfw.errors import DmsfwError, ObserveError, UsageError
 from dmsfw.model import Grant, Settings, Snapshot
@@ -88,7 +88,7 @@ def judgements(asked: Sequence[Grant], host: Host) -> Iterator[Judgement]:
     """Follow a packet to both ends of each range, for every subnet and uplink."""
     seen: dict[Judgement, None] = {}
     for grant in asked:
-        for port in dict.fromkeys(port for pair in grant.ports for port in pair) or [None]:
+        for port in ports_to_try(grant):
             text = grant.proto if port is None else f"{grant.proto} {port}"
             place = "" if grant.destination is None else f" at {grant.destination}"
             seen[Judgement(f"{text}{place}", grant.uplink, *_judged(grant, port, host))] = None

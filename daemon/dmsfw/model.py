@@ -9,18 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal, NamedTuple
 
 from dmsfw.errors import InvalidValue
 
 Subnet = IPv4Network | IPv6Network
+Version = Literal[4, 6]
+VERSIONS: tuple[Version, ...] = (4, 6)
 Family = Literal["any", "ipv4", "ipv6"]
 BackendChoice = Literal["auto", "iptables", "nftables"]
 Proto = Literal["tcp", "udp", "sctp", "icmp", "all"]
 
 PROTOS: tuple[Proto, ...] = ("tcp", "udp", "sctp", "icmp", "all")
 PROTOS_WITH_PORTS: tuple[Proto, ...] = ("tcp", "udp", "sctp")
+
+PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "ipv6-icmp": 58}
+"""Of those that a policy may name (IANA); icmp of IPv6 is a protocol of its own."""
 
 MAX_PORT = 65535
 """Highest TCP, UDP or SCTP port (16 bits)."""
@@ -31,6 +36,11 @@ which iptables reads as a wildcard, and `x"accept#`, which is text to inject. Ev
 
 ID_LENGTH = 12
 """Hexadecimal digits of a grant's id (48 bits): the same length as Docker's short ids."""
+
+
+def version_of(what: IPv4Address | IPv6Address | Subnet) -> Version:
+    """The address family: 4 or 6."""
+    return 4 if what.version == 4 else 6  # noqa: PLR2004 - that is what it is called
 
 
 def is_device_name(name: str) -> bool:

@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dmsfw.decide.grants import grants
 from dmsfw.enforce.iptables import Iptables
-from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, Version, hook
+from dmsfw.enforce.render import TABLES, RuleSpec, TableKey, hook
 from dmsfw.enforce.tables import Entry
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
-from dmsfw.model import Network, Policy, PortRange, Settings, Snapshot, Uplink, Uplinks
+from dmsfw.model import Network, Policy, PortRange, Settings, Snapshot, Uplink, Uplinks, version_of
 from dmsfw.reconciler import ATTEMPTS, preview, reconcile
 from tests.contract.fake import FakeTables, entry_of, foreign_entry, fresh
 from tests.unit.enforce_support import AHEAD, FILTER, NAT, NAT6, OWNERS, STRAYS, ZONES, altered, foreign
@@ -137,7 +137,7 @@ class Life(RuleBasedStateMachine):
 
     def _asked(self, policy: Policy, network: Network) -> Iterator[RuleSpec]:
         for uplink, subnet in product(self.uplinks, network.subnets):
-            version: Version = 4 if subnet.version == 4 else 6
+            version = version_of(subnet)
             bare = RuleSpec(version, "filter", "DMSFW-FORWARD", "ACCEPT")
             out = replace(bare, out_device=uplink.device, source=subnet, proto="tcp", ports=policy.ports)
             yield replace(out, in_device=network.device, states=("NEW", "RELATED", "ESTABLISHED"))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal
 
 from dmsfw.decide.grants import Ask, ask_text, grants, obstacle, selects
+from dmsfw.decide.marks import masqueraded
 from dmsfw.doctor.target import Address
 from dmsfw.doctor.ways import Passage, passage
 from dmsfw.model import Grant, Network, PortRange, Snapshot
@@ -26,8 +27,6 @@ SOMEWHERE: Final[dict[int, Address]] = {4: IPv4Address("1.1.1.1"), 6: IPv6Addres
 
 SOME_PORT: Final = 443
 """For policies of every port."""
-
-UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _rows(snapshot: Snapshot, network: Network, due: Sequence[Grant], host: Host
 
 
 def _of_grant(grant: Grant, up: set[str], host: Host) -> Iterator[Row]:
-    for port in _ports(grant):
+    for port in ports_to_try(grant):
         asked = Ask(grant.proto, () if port is None else (PortRange(port, port),), grant.destination)
         what = f"{ask_text(asked)}{' by IPv6' if grant.subnet.version == 6 else ''}"  # noqa: PLR2004 - the IP version
         if grant.uplink not in up:
@@ -83,7 +82,7 @@ def _of_grant(grant: Grant, up: set[str], host: Host) -> Iterator[Row]:
             yield Row(grant.network, what, grant.uplink, state, why)
 
 
-def _ports(grant: Grant) -> tuple[int | None, ...]:
+def ports_to_try(grant: Grant) -> tuple[int | None, ...]:
     """Both ends of each range; None where the policy has no ports."""
     return tuple(dict.fromkeys(port for pair in grant.ports for port in pair)) or (None,)
 
@@ -96,7 +95,7 @@ def judged(grant: Grant, port: int | None, host: Host) -> tuple[State, str]:
         return "refused", _by(found)
     if found.verdict is not Fate.PASSES:
         return "not known", "; ".join(found.notes) or "it hangs on what is not known"
-    if _is_to_be_translated(grant) and not found.translated:
+    if masqueraded(grant) and not found.translated:
         return "refused", "it passes, but no rule masquerades it: no answer comes back"
     back = passage(trace(reply(there), host))
     return ("refused", f"its answers: {_by(back)}") if back.stopped else ("open", "")
@@ -114,12 +113,6 @@ def packet_of(grant: Grant, port: int | None) -> Packet:
         return Packet(**common, proto=echo[0], icmp=echo[1])  # type: ignore[arg-type]
     proto = "tcp" if grant.proto == "all" else grant.proto
     return Packet(**common, proto=proto, dport=SOME_PORT if port is None else port)  # type: ignore[arg-type]
-
-
-def _is_to_be_translated(grant: Grant) -> bool:
-    """As dmsfw masquerades: IPv4, and of IPv6 only unique-local subnets."""
-    local = isinstance(grant.subnet, IPv6Network) and grant.subnet.subnet_of(UNIQUE_LOCAL)
-    return grant.masquerade and (grant.subnet.version == 4 or local)  # noqa: PLR2004 - the IP version
 
 
 def _by(found: Passage) -> str:

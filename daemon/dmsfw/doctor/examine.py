@@ -19,7 +19,7 @@ from dmsfw.doctor.target import Address, Target
 from dmsfw.doctor.ways import Ways, first_packet, ways
 from dmsfw.enforce.nftables import obstacles
 from dmsfw.errors import CannotTell, DmsfwError
-from dmsfw.model import Network, Snapshot
+from dmsfw.model import Network, Snapshot, version_of
 from dmsfw.observe.docker import DockerReader
 from dmsfw.report.text import clean
 from dmsfw.trace import Host
@@ -211,10 +211,7 @@ class Examination:
         """Containers of one network send to each other by their bridge, past all rules unless it has them asked."""
         near = any(address in subnet for subnet in network.subnets)
         is_ours = self.host.address_kind(address) == "LOCAL"
-        return near and not is_ours and self._bridges_past_the_rules(address)
-
-    def _bridges_past_the_rules(self, address: Address) -> bool:
-        return self.host.sees_bridge_ports(4 if address.version == 4 else 6) is False  # noqa: PLR2004 - its name
+        return near and not is_ours and self.host.sees_bridge_ports(version_of(address)) is False
 
     def _policies(self, network: Network, address: Address, target: Target, way: Ways) -> policies.Policies | None:
         if self.snapshot is None:

@@ -13,8 +13,7 @@ from dmsfw.enforce.packages import EXTENSIONS, install, modules
 from dmsfw.enforce.render import RuleSpec, dports
 from dmsfw.enforce.rule import EXTENSION, LAYOUTS, OFFSETS
 from dmsfw.errors import TableRefused
-
-PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "ipv6-icmp": 58}
+from dmsfw.model import PROTOCOL_NUMBERS
 
 STAND_IN = "ACCEPT"
 """Built in the place of a target that python-iptables cannot be asked for, which is then put there as bytes."""

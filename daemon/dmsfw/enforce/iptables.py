@@ -20,16 +20,14 @@ from dmsfw.enforce import diff
 from dmsfw.enforce.desired import Desired, Renderer
 from dmsfw.enforce.kernel import KernelTables
 from dmsfw.enforce.lock import XtablesLock
-from dmsfw.enforce.render import TABLES, TableKey, Version
+from dmsfw.enforce.render import TABLES, TableKey
 from dmsfw.enforce.steps import Step, Survey, Unmade
 from dmsfw.enforce.tables import Edit, Image, Tables
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
-from dmsfw.model import Grant, Plan
+from dmsfw.model import VERSIONS, Grant, Plan
 
 Settled = tuple[int, diff.Wanted, tuple[str, ...]]
 """A table that needed nothing: its fingerprint then, what was wanted of it, and the rules of others ahead of ours."""
-
-VERSIONS: tuple[Version, ...] = (4, 6)
 
 
 def _told(survey: Survey, plan: Plan) -> Plan:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from dmsfw.decide.marks import comment, masqueraded
-from dmsfw.model import ID_LENGTH, Grant, PortRange, Ports, Subnet
+from dmsfw.model import ID_LENGTH, Grant, PortRange, Ports, Subnet, Version, version_of
 
-Version = Literal[4, 6]
 TableName = Literal["filter", "nat"]
 
 MULTIPORT_SLOTS = 15
@@ -133,7 +132,7 @@ def rules_of(grant: Grant) -> tuple[RuleSpec, ...]:
 
 
 def _rules(grant: Grant) -> Iterator[RuleSpec]:
-    version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
+    version = version_of(grant.subnet)
     why = " / ".join(grant.whys)
     for ports in _slots(grant.ports):
         multiport = len(ports) > 1 or (bool(ports) and grant.proto == "sctp")

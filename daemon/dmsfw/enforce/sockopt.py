@@ -19,8 +19,9 @@ from typing import NamedTuple
 from dmsfw.enforce.blob import Blob
 from dmsfw.enforce.packages import TABLES as PACKAGES
 from dmsfw.enforce.packages import install, modules
-from dmsfw.enforce.render import RuleSpec, TableKey, Version
+from dmsfw.enforce.render import RuleSpec, TableKey
 from dmsfw.errors import TableChanged, TableRefused
+from dmsfw.model import Version
 
 GET_INFO, GET_ENTRIES = 64, 65
 """IPT_BASE_CTL, and the one after it; the same numbers for IPv6."""

@@ -7,7 +7,8 @@ looked for is passed over, or is an element that nobody wants and that is delete
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -84,7 +85,9 @@ def parse(text: str) -> TableImage:
     """Read `nft -j list table`. Raises: TableRefused for anything that is no such listing."""
     mine = _read_entries(text)
     try:
-        rules = [_rule(body) for kind, body in mine if kind == "rule"]
+        rules: dict[str, list[Rule]] = defaultdict(list)
+        for rule in (_rule(body) for kind, body in mine if kind == "rule"):
+            rules[rule.chain].append(rule)
         chains = (_chain(body, rules) for kind, body in mine if kind == "chain")
         return TableImage({chain.name: chain for chain in chains}, _sets(mine))
     except ODD as error:
@@ -137,10 +140,9 @@ def _rule(body: dict[str, Json]) -> Rule:
     return Rule(str(body["chain"]), int(body["handle"]), str(body.get("comment", "")), body.get("expr", []))
 
 
-def _chain(body: dict[str, Json], rules: Iterable[Rule]) -> Chain:
+def _chain(body: dict[str, Json], rules: Mapping[str, Sequence[Rule]]) -> Chain:
     name = str(body["name"])
-    mine = tuple(rule for rule in rules if rule.chain == name)
-    return Chain(name, str(body.get("hook", "")), str(body.get("type", "")), mine)
+    return Chain(name, str(body.get("hook", "")), str(body.get("type", "")), tuple(rules.get(name, ())))
 
 
 def _set(body: dict[str, Json]) -> ListedSet:

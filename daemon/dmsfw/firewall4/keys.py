@@ -8,7 +8,8 @@ from typing import Any
 
 from dmsfw.firewall4.boxes import Box, Span
 from dmsfw.firewall4.render import address_text, span_of
-from dmsfw.firewall4.sets import Part, SetSpec, Version
+from dmsfw.firewall4.sets import Part, SetSpec
+from dmsfw.model import Version
 
 Json = Any
 """A piece of a JSON document."""

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from dmsfw.decide.marks import comment, masqueraded
 from dmsfw.firewall4.keys import Json, addresses, words
 from dmsfw.firewall4.render import COMMENT_BYTES, proto_number, span_of
-from dmsfw.firewall4.sets import Version
-from dmsfw.model import Grant, PortRange
+from dmsfw.model import Grant, PortRange, version_of
 
 Rule = dict[str, Json]
+
+PROTOCOLS = {4: "ip", 6: "ip6"}
+"""The address families in nft's tongue."""
 
 
 def content(grants: Iterable[Grant], chain: str) -> list[Rule]:
@@ -35,8 +37,8 @@ def _rule(grant: Grant, ports: PortRange | None, chain: str) -> Rule:
 
 
 def _matches(grant: Grant, ports: PortRange | None) -> Iterator[tuple[Json, Json]]:
-    version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
-    protocol = "ip" if version == 4 else "ip6"  # noqa: PLR2004
+    version = version_of(grant.subnet)
+    protocol = PROTOCOLS[version]
     yield {"meta": {"key": "iifname"}}, grant.bridge
     yield {"meta": {"key": "oifname"}}, grant.uplink
     yield {"payload": {"protocol": protocol, "field": "saddr"}}, addresses(span_of(grant.subnet), version)

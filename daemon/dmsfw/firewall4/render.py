@@ -15,14 +15,11 @@ from ipaddress import IPv4Address, IPv6Address
 
 from dmsfw.decide.marks import comment, masqueraded
 from dmsfw.firewall4.boxes import Box, Cutter, Labelled, Span
-from dmsfw.firewall4.sets import SETS, SetSpec, Version
-from dmsfw.model import Grant, Proto, Subnet
+from dmsfw.firewall4.sets import SETS, SetSpec
+from dmsfw.model import PROTOCOL_NUMBERS, Grant, Subnet, Version, version_of
 
 COMMENT_BYTES = 128
 """Longest comment of an element (NFTNL_UDATA_COMMENT_MAXLEN); nft refuses a longer one."""
-
-NUMBERS: dict[Proto, int] = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1}
-ICMPV6 = 58
 
 Cell = tuple[str, Box]
 """A set's name and a key in it."""
@@ -95,7 +92,7 @@ def address_text(number: int, version: Version) -> str:
 
 
 def _cells(grant: Grant) -> Iterator[Cell]:
-    version: Version = 4 if grant.subnet.version == 4 else 6  # noqa: PLR2004 - an address family
+    version = version_of(grant.subnet)
     source, proto = span_of(grant.subnet), _proto(grant)
     kind = "nat" if masqueraded(grant) else "out"
     if grant.destination is not None:
@@ -122,7 +119,8 @@ def _ports(grant: Grant) -> Iterator[tuple[Span, ...]]:
 
 def proto_number(grant: Grant) -> int:
     """The protocol's number. Raises: KeyError for `all`."""
-    return ICMPV6 if grant.proto == "icmp" and grant.subnet.version == 6 else NUMBERS[grant.proto]  # noqa: PLR2004
+    name = "ipv6-icmp" if grant.proto == "icmp" and grant.subnet.version == 6 else grant.proto  # noqa: PLR2004 - an address family
+    return PROTOCOL_NUMBERS[name]
 
 
 def _proto(grant: Grant) -> Span:

@@ -18,7 +18,8 @@ from dmsfw.decide.marks import OWNER
 from dmsfw.errors import TableRefused
 from dmsfw.firewall4.document import Chain, Rule, TableImage
 from dmsfw.firewall4.keys import Json
-from dmsfw.firewall4.sets import PREFIX, VERSIONS, SetSpec, Version
+from dmsfw.firewall4.sets import PREFIX, SetSpec
+from dmsfw.model import VERSIONS, Version
 
 FIREWALL4 = "!fw4"
 """What the comment of each of firewall4's own rules begins with."""

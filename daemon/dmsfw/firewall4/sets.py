@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from dmsfw.model import VERSIONS, Version
+
 VERSION = 1
 
-Version = Literal[4, 6]
-VERSIONS: tuple[Version, ...] = (4, 6)
 Part = Literal["iif", "oif", "saddr", "daddr", "proto", "dport"]
 
 PREFIX = f"dmsfw{VERSION}_"

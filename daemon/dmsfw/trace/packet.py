@@ -7,10 +7,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, NamedTuple
 
 from dmsfw.errors import InvalidValue
-from dmsfw.model import MAX_PORT
+from dmsfw.model import MAX_PORT, Version, version_of
 
 Address = IPv4Address | IPv6Address
-Family = Literal[4, 6]
+Family = Version
 State = Literal["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"]
 
 STATES: tuple[State, ...] = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
@@ -132,7 +132,7 @@ class Packet:
     @property
     def family(self) -> Family:
         """4 or 6."""
-        return 4 if self.src.version == 4 else 6  # noqa: PLR2004 - its name
+        return version_of(self.src)
 
     @property
     def number(self) -> int:

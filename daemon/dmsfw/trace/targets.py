@@ -54,7 +54,7 @@ def _ends(kind: Kind, does: str) -> Target:
 
 
 def _reject(packet: Packet, options: Sequence[str], _: Scene) -> Effects:
-    how = options[1] if options[:1] == ["--reject-with"] or tuple(options[:1]) == ("--reject-with",) else ""
+    how = options[1] if "--reject-with" in options[:1] else ""
     return (Effect(Kind.REJECTED, packet, f"refuses it with {how}" if how else "refuses it"),)
 
 

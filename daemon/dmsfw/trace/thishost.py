@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from dmsfw.model import version_of
 from dmsfw.trace import addresses, ipset, listing, nft
 from dmsfw.trace.host import BaseChain, Interface, Route
 from dmsfw.trace.packet import Address, Family, Packet
@@ -41,7 +42,7 @@ class ThisHost:
 
     def address_kind(self, address: Address, device: str = "") -> str | None:
         """See Host."""
-        family: Family = 4 if address.version == 4 else 6  # noqa: PLR2004 - its name
+        family = version_of(address)
         table = self._once(("local", family), lambda: addresses.local_table(self._shell, family))
         return None if table is None else addresses.kind(table, address, device)
 

@@ -21,7 +21,7 @@ from dmsfw.trace.host import BaseChain, Host
 from dmsfw.trace.packet import Connection, Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
-from dmsfw.trace.ruleset import Ruleset, Table
+from dmsfw.trace.ruleset import Ruleset
 from dmsfw.trace.scene import Scene
 from dmsfw.trace.tracked import asks_nat, carried_over, is_cut_off, is_tracked
 from dmsfw.trace.walk import TooMuch, Walk
@@ -140,7 +140,7 @@ class _Journey:
             return live
         left: Live = {}
         scene = Scene(self._host, hook, table)
-        for ended in Walk(_table(ruleset, table), ruleset.variant, scene, self._steps.append).run(live):
+        for ended in Walk(ruleset.tables[table], ruleset.variant, scene, self._steps.append).run(live):
             if ended.verdict is Verdict.PASSES:
                 add(left, ended.packet, ended.share)
                 if table == "filter" and not self._accepted:
@@ -177,10 +177,6 @@ def _asked(chain: BaseChain) -> str:
 
 def _hooks(packet: Packet) -> tuple[str, ...]:
     return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
-
-
-def _table(ruleset: Ruleset, name: str) -> Table:
-    return ruleset.tables[name]
 
 
 def _not_tracked(packet: Packet) -> Packet:
