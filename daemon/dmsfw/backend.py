@@ -127,9 +127,11 @@ class Backend:
         Where there was no sign of nftables, none is looked for: firewall4's lock wakes a pass, which looks.
         Raises: EnforceError.
         """
-        if self._last is not None and not self._last.asked:
+        if self._last is None:
+            return True
+        if not self._last.asked:
             return self.iptables.changed()
-        chosen = self._choose()
+        chosen = self._choose(has_nft=True)
         if chosen != self._last:
             return True
         return (chosen.iptables and self.iptables.changed()) or (chosen.nftables and self.firewall4().changed())
@@ -145,14 +147,16 @@ class Backend:
         """Packets that owned rules have passed, by id, as far as they are counted. Raises: EnforceError."""
         return self.iptables.packets() if self._choose().iptables else {}
 
-    def _choose(self) -> Chosen:
-        choice, asked = self.choice(), self.installed() or self.has_nft()
+    def _choose(self, *, has_nft: bool = False) -> Chosen:
+        """What filters now. `has_nft`: known to be there, and not looked for: that takes longer than all the rest."""
+        choice, installed = self.choice(), self.installed()
+        asked = installed or has_nft or self.has_nft()
         if choice == "nftables":
             return Chosen(iptables=False, nftables=True, asked=True)
         there = asked and self._has_table()
         if choice == "iptables":
             return Chosen(iptables=True, nftables=False, asked=asked, left_out=there)
-        nftables = there or self.installed()
+        nftables = there or installed
         return Chosen(iptables=not nftables or self.legacy_filters(), nftables=nftables, asked=asked)
 
     def _has_table(self) -> bool:
