@@ -46,6 +46,19 @@ def test_a_list_in_pieces_is_put_together(fake: FakeDocker, reader: DockerReader
     assert len(reader.networks()) == 500
 
 
+def test_nobody_is_followed_to_where_he_points(fake: FakeDocker, reader: DockerReader) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0)
+        to = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/networks"
+        fake.misbehave["/networks"] = lambda it: it.wfile.write(
+            f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        with pytest.raises(ObserveError, match="HTTP 302"):
+            reader.networks()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
 def test_docker_that_was_restarted_is_read_again(fake: FakeDocker, reader: DockerReader) -> None:
     reader.networks()
     fake.die()

@@ -51,6 +51,7 @@ class DockerReader:
         self._url, self._timeout_s = url, timeout_s
         self._client: docker.APIClient | None = None
         self._client_url = ""
+        self._request: requests.PreparedRequest | None = None
 
     def networks(self) -> tuple[Network, ...]:
         """Read the networks.
@@ -82,7 +83,7 @@ class DockerReader:
         """Drop the connection; the next reading makes another."""
         if self._client is not None:
             self._client.close()
-            self._client = None
+            self._client = self._request = None
 
     def _connected(self, url: str) -> docker.APIClient:
         """The client for `url`. Making one asks the daemon for its version."""
@@ -97,13 +98,20 @@ class DockerReader:
 
     def _answer(self, client: docker.APIClient, path: str) -> object:
         ends_at = time.monotonic() + self._timeout_s
-        address = f"{client.base_url}/v{client.api_version}{path}"
-        with client.get(address, timeout=self._timeout_s, stream=True) as response:
+        request = self._prepared(client, f"{client.base_url}/v{client.api_version}{path}")
+        # Nor is anybody followed to where he points: only this socket's owner is believed.
+        with client.send(request, timeout=self._timeout_s, stream=True, allow_redirects=False) as response:
             body = b"".join(_bounded(response, ends_at))
         if response.status_code != requests.codes.ok:
             raise ObserveError("docker", f"it answers {path} with HTTP {response.status_code}: {_one_line(body)}")
         decoded: object = json.loads(body)
         return decoded
+
+    def _prepared(self, client: docker.APIClient, address: str) -> requests.PreparedRequest:
+        """The request for an address. Making one takes as long as Docker's answer: the last is kept."""
+        if self._request is None or self._request.url != address:
+            self._request = client.prepare_request(requests.Request("GET", address))
+        return self._request
 
 
 def _bounded(response: requests.Response, ends_at: float) -> Iterator[bytes]:

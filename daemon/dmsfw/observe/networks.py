@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
@@ -107,7 +108,13 @@ def _subnets(raw: Raw) -> tuple[tuple[Subnet, ...], list[str]]:
 
 def _subnet(text: object) -> Subnet | str:
     """The subnet, with its host bits cleared; or why it cannot be opened."""
-    if not isinstance(text, str) or not CIDR.fullmatch(text):
+    return _known_subnet(text) if isinstance(text, str) else "cannot be read"
+
+
+@lru_cache(maxsize=1024)
+def _known_subnet(text: str) -> Subnet | str:
+    """Kept, for nearly all that is read has been read before: half of a reading's time went here."""
+    if not CIDR.fullmatch(text):
         return "cannot be read"
     try:
         subnet = ip_network(text, strict=False)
