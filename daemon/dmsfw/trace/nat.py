@@ -34,9 +34,10 @@ def translated(packet: Packet, side: Side, wanted: Wanted) -> Packet:
         changed = changed.known(fields[0]) if wanted.last in {None, wanted.first} else changed.not_known(fields[0])
     if new_port is not None or not known:
         changed = changed.known(fields[1]) if known else changed.not_known(fields[1])
-    if changed == packet:
-        return packet
-    return replace(changed, connection=replace(packet.connection, nat=(packet.connection.nat or frozenset()) | {side}))
+    connection = replace(packet.connection, settled=packet.connection.settled | {side})
+    if changed != packet:
+        connection = replace(connection, nat=(packet.connection.nat or frozenset()) | {side})
+    return replace(changed, connection=connection)
 
 
 def _port(port: int | None, packet: Packet, wanted: Wanted) -> tuple[int | None, bool]:

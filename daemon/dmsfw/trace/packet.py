@@ -58,6 +58,7 @@ class Connection:
     `original` are the ends of the first packet as it arrived, `reply` those of an answer as it arrives. They differ by
     more than the turn when addresses are translated. `nat` holds SNAT and DNAT as far as they are done. `proto` is that
     of the connection: a RELATED error message has one of its own. `masqueraded`: the device for whose address it was.
+    `settled`: sides (SNAT, DNAT) that a rule has decided about, perhaps to leave them as they are: no other is asked.
     """
 
     proto: str | None = None
@@ -67,6 +68,7 @@ class Connection:
     nat: frozenset[str] | None = None
     mark: int | None = None
     masqueraded: str = ""
+    settled: frozenset[str] = frozenset()
 
 
 FRESH = Connection(direction="original", nat=frozenset(), mark=0)

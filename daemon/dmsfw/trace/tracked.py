@@ -21,8 +21,8 @@ def asks_nat(packet: Packet, hook: str) -> bool:
     """The hook's nat table is asked about it: by a first packet, and only until it is translated there."""
     if packet.ctstate != "NEW" and not (packet.ctstate == "RELATED" and packet.icmp is None):
         return False
-    nat = packet.connection.nat or frozenset()
-    return not packet.to_host and "DNAT" not in nat if hook == "PREROUTING" else "SNAT" not in nat
+    done = (packet.connection.nat or frozenset()) | packet.connection.settled
+    return not packet.to_host and "DNAT" not in done if hook == "PREROUTING" else "SNAT" not in done
 
 
 def is_cut_off(packet: Packet, hook: str) -> bool:
