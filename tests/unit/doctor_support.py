@@ -19,6 +19,7 @@ from dmsfw.doctor.ways import Ways, first_packet, ways
 from dmsfw.model import Network, Uplink, Uplinks
 from dmsfw.trace import Packet
 from dmsfw.trace.host import BaseChain, Interface, Route
+from dmsfw.trace.nft.model import Nftables
 from dmsfw.trace.packet import Address, Family
 from dmsfw.trace.ruleset import Ruleset, parse
 
@@ -45,6 +46,7 @@ class FakeHost:
     forwarding: bool = True
     local: Sequence[str] = ()
     chains: tuple[BaseChain, ...] = ()
+    nft: Nftables | None = None
 
     def rulesets(self, family: Family) -> tuple[Ruleset, ...]:
         text = SAVED[family]
@@ -77,6 +79,9 @@ class FakeHost:
 
     def forwards(self, *_: object) -> bool | None:
         return self.forwarding
+
+    def nftables(self) -> Nftables | None:
+        return self.nft
 
     def base_chains(self, *_: object) -> tuple[BaseChain, ...]:
         return self.chains

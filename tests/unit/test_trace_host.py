@@ -107,6 +107,7 @@ def test_each_thing_is_asked_once() -> None:
         asked.route(packet())
         asked.address_kind(ip_address("10.1.0.1"))
         asked.base_chains(4)
+        asked.nftables()
     assert len(texts.asked) == len(set(texts.asked))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import NamedTuple, Protocol
 
+from dmsfw.trace.nft.model import Nftables
 from dmsfw.trace.packet import Address, Family, Packet
 from dmsfw.trace.ruleset import Ruleset
 
@@ -59,8 +60,11 @@ class Host(Protocol):
     def routes_by_mark(self, family: Family) -> bool | None:
         """Whether a rule of the routing policy looks at marks."""
 
+    def nftables(self) -> Nftables | None:
+        """All tables of nftables; None where they cannot be read."""
+
     def base_chains(self, family: Family) -> tuple[BaseChain, ...] | None:
-        """Chains of nftables' own (not of iptables-nft) that routed packets of the family pass."""
+        """Where nftables() is None: chains of its own (not of iptables-nft) that routed packets of the family pass."""
 
     def kernel(self) -> tuple[int, int]:
         """Major and minor version of the kernel."""

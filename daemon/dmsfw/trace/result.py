@@ -21,7 +21,10 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a rule stands. `number` counts from 1, as iptables does; 0 is the policy of a built-in chain."""
+    """Where a rule stands. `number` counts from 1, as iptables does; 0 is the policy of a built-in or base chain.
+
+    `table` of nftables: its family and name (`inet fw4`).
+    """
 
     table: str
     chain: str
@@ -38,8 +41,9 @@ class Place:
 class Step:
     """A rule that the packet met, or a decision on its way.
 
-    `hook` is the built-in chain that led here, `rule` the rule as iptables-save prints it, without its counters;
+    `hook` is the built-in chain that led here, `rule` the rule as iptables-save or nft prints it, without its counters;
     `does` says what it does to the packet; `sure` is False where that hangs on something not known (`why`).
+    `packets` None: it does not count. `element`: of a set of nftables, the element that the packet is.
     `depth` counts the jumps that led into its chain. A step without `place` is a decision of the kernel's (routing).
     """
 
@@ -47,11 +51,12 @@ class Step:
     place: Place | None
     rule: str
     comment: str
-    packets: int
+    packets: int | None
     does: str
     sure: bool = True
     why: str = ""
     depth: int = 0
+    element: str = ""
 
 
 @dataclass(frozen=True, slots=True)

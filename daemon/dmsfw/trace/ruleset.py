@@ -12,6 +12,9 @@ from dmsfw.trace.packet import Family
 from dmsfw.trace.rule import Rule
 from dmsfw.trace.tokens import whole_lines
 
+INCOMPATIBLE = "is incompatible"
+"""What iptables-nft-save says of a table that iptables has no words for."""
+
 _CHAIN = re.compile(r":(\S+) (\S+)(?: \[(\d+):(\d+)\])?")
 _RULE = re.compile(r"(?:\[(\d+):\d+\] )?(-A (\S+)(?: .*)?)", re.DOTALL)
 
@@ -75,7 +78,7 @@ def parse(text: str, family: Family, variant: str = "", fault: str = "") -> Rule
 
 def _complaint(line: str) -> str:
     """iptables-nft-save leaves out a table that holds more than it can say, and tells so in a comment."""
-    return line.lstrip("# ") if "is incompatible" in line else ""
+    return line.lstrip("# ") if INCOMPATIBLE in line else ""
 
 
 def _take(table: Table, line: str, family: Family) -> bool:

@@ -63,8 +63,15 @@ def step_text(step: Step) -> str:
     if step.place is None:
         return f"{indent}{doubt}{clean(step.does, RULE_LIMIT)}: {rule}{why}"
     variant = f"{step.place.variant} " if step.place.variant else ""
-    counted = f"{step.packets} packet" + ("" if step.packets == 1 else "s")
-    return f"{indent}{doubt}{variant}{clean(step.place)}: {rule} [{counted}] {clean(step.does, RULE_LIMIT)}{why}"
+    element = f" (element {clean(step.element, RULE_LIMIT)})" if step.element else ""
+    does = clean(step.does, RULE_LIMIT)
+    return f"{indent}{doubt}{variant}{clean(step.place)}: {rule}{element}{_counted(step)} {does}{why}"
+
+
+def _counted(step: Step) -> str:
+    if step.packets is None:
+        return ":" if step.element or step.rule else ""
+    return f" [{step.packets} packet" + ("]" if step.packets == 1 else "s]")
 
 
 def rule_name(step: Step) -> str:

@@ -9,8 +9,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from dmsfw.model import version_of
-from dmsfw.trace import addresses, ipset, listing, nft
+from dmsfw.trace import addresses, ipset, listing
 from dmsfw.trace.host import BaseChain, Interface, Route
+from dmsfw.trace.nft import chains
+from dmsfw.trace.nft import listing as nft_listing
+from dmsfw.trace.nft.model import Nftables
 from dmsfw.trace.packet import Address, Family, Packet
 from dmsfw.trace.route import ask
 from dmsfw.trace.ruleset import Ruleset
@@ -72,9 +75,13 @@ class ThisHost:
         said = self._once(("rules", family), lambda: self._shell.run("ip", f"-{family}", "rule", "show"))
         return "fwmark" in said.out if said.code == 0 else None
 
+    def nftables(self) -> Nftables | None:
+        """See Host."""
+        return self._once("nftables", lambda: nft_listing.read(self._shell))
+
     def base_chains(self, family: Family) -> tuple[BaseChain, ...] | None:
         """See Host."""
-        return self._once(("nft", family), lambda: nft.base_chains(self._shell, family))
+        return self._once(("nft", family), lambda: chains.base_chains(self._shell, family))
 
     def kernel(self) -> tuple[int, int]:
         """See Host. A version that cannot be read counts as new."""

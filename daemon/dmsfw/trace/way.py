@@ -6,6 +6,8 @@
     FORWARD      mangle, filter, security            for others, then
     POSTROUTING  mangle, nat
 
+The base chains of nftables come in between by their priority (stations.py).
+
 nat is asked by the first packet of a connection only; every other one is translated as that was. iptables-nft has its
 table security behind nat. A kernel that tracks no connections, since no rule needs it, asks no nat table either: that
 one then met rules without a translation makes no difference to where the packet goes.
@@ -21,18 +23,11 @@ from dmsfw.trace.host import BaseChain, Host
 from dmsfw.trace.packet import Connection, Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
-from dmsfw.trace.ruleset import Ruleset
+from dmsfw.trace.ruleset import INCOMPATIBLE, Ruleset
 from dmsfw.trace.scene import Scene
+from dmsfw.trace.stations import JUDGES, NAT, TRACKING, Station, stations
 from dmsfw.trace.tracked import asks_nat, carried_over, is_cut_off, is_tracked
-from dmsfw.trace.walk import TooMuch, Walk
-
-HOOKS = {
-    "PREROUTING": ("raw", "mangle", "nat"),
-    "INPUT": ("mangle", "filter", "security", "nat", "late security"),
-    "FORWARD": ("mangle", "filter", "security", "late security"),
-    "POSTROUTING": ("mangle", "nat"),
-}
-"""Tables of each hook by priority (linux/netfilter_ipv4.h); see Ruleset.security."""
+from dmsfw.trace.walk import TooMuch
 
 SEES_IN_DEVICE = (5, 7)
 """Kernels before this one tell POSTROUTING no in-device (28f8bfd1ac94)."""
@@ -84,14 +79,17 @@ class _Journey:
         self._ended.append(Ended(Verdict.PASSES, self._accepted, packet, share))
 
     def _hook(self, hook: str, live: Live) -> Live:
-        for table in HOOKS[hook]:
-            if table == "nat":
-                live = self._nat(hook, live)
-            elif table == "raw":
-                live = self._tracked(self._plain(hook, table, {_not_tracked(one): live[one] for one in live}))
-            else:
-                live = self._plain(hook, table, live)
-        return live
+        """By all that is asked there, in order of priority."""
+        found = stations(self._host, self._packet.family, hook)
+        if hook == "PREROUTING":
+            live = {_not_tracked(one): live[one] for one in live}
+            live = self._tracked(self._plain(hook, live, [one for one in found if one.priority < TRACKING]))
+            found = [one for one in found if one.priority >= TRACKING]
+        plain = [one for one in found if not one.translates]
+        live = self._plain(hook, live, [one for one in plain if one.priority < NAT[hook]])
+        if hook != "FORWARD":
+            live = self._nat(hook, live, [one for one in found if one.translates])
+        return self._plain(hook, live, [one for one in plain if one.priority >= NAT[hook]])
 
     def _tracked(self, live: Live) -> Live:
         """Behind raw, connection tracking sees every packet that is not to be kept from it."""
@@ -101,14 +99,12 @@ class _Journey:
             add(found, replace(packet, ctstate=self._state, connection=self._connection) if belongs else packet, share)
         return found
 
-    def _plain(self, hook: str, table: str, live: Live) -> Live:
-        of_security = table.endswith("security")
-        for ruleset in self._rulesets:
-            if not of_security or ruleset.security == table:
-                live = self._walk(ruleset, "security" if of_security else table, hook, live)
+    def _plain(self, hook: str, live: Live, asked: list[Station]) -> Live:
+        for station in asked:
+            live = self._walk(station, hook, live)
         return live
 
-    def _nat(self, hook: str, live: Live) -> Live:
+    def _nat(self, hook: str, live: Live, asked: list[Station]) -> Live:
         done: Live = {}
         first: Live = {}
         for packet, share in live.items():
@@ -119,10 +115,10 @@ class _Journey:
             else:
                 changed = carried_over(packet, hook, self._steps.append) if is_tracked(packet) else packet
                 add(done, changed, share)
-        for ruleset in self._rulesets:
+        for station in asked:
             asking = {packet: share for packet, share in first.items() if asks_nat(packet, hook)}
             first = {packet: share for packet, share in first.items() if packet not in asking}
-            for packet, share in self._walk(ruleset, "nat", hook, asking).items():
+            for packet, share in self._walk(station, hook, asking).items():
                 add(first, packet, share)
         for packet, share in first.items():
             add(done, packet, share)
@@ -134,35 +130,45 @@ class _Journey:
         self._steps.append(step)
         self._ended.append(Ended(Verdict.DROPPED, (step,), packet, share))
 
-    def _walk(self, ruleset: Ruleset, table: str, hook: str, live: Live) -> Live:
-        """Through one table; what it stops is kept, the rest goes on. Raises: TooMuch."""
-        if not live or table not in ruleset.tables:
+    def _walk(self, station: Station, hook: str, live: Live) -> Live:
+        """Through one table or base chain; what it stops is kept, the rest goes on. Raises: TooMuch."""
+        if not live:
             return live
         left: Live = {}
-        scene = Scene(self._host, hook, table)
-        for ended in Walk(ruleset.tables[table], ruleset.variant, scene, self._steps.append).run(live):
+        for ended in station.walk(Scene(self._host, hook, station.table), self._steps.append).run(live):
             if ended.verdict is Verdict.PASSES:
                 add(left, ended.packet, ended.share)
-                if table == "filter" and not self._accepted:
-                    self._accepted = ended.trail
+                self._remember(station, hook, ended.trail)
             else:
                 self._ended.append(ended)
         return left
 
+    def _remember(self, station: Station, hook: str, trail: tuple[Step, ...]) -> None:
+        """What let it pass: the first rule of a filter; where no rule did, the first policy."""
+        if station.priority != JUDGES or hook not in {"INPUT", "FORWARD"} or not trail:
+            return
+        if not self._accepted or (_is_policy(self._accepted) and not _is_policy(trail)):
+            self._accepted = trail
+
     def _doubt_what_is_not_seen(self) -> None:
         """A listing that is not whole, and nftables' own chains, may decide otherwise."""
         for ruleset in self._rulesets:
-            if ruleset.fault:
+            if ruleset.fault and not self._is_followed(ruleset):
                 self._doubt(ruleset.fault)
         passing = {hook for ended in self._ended if ended.verdict is Verdict.PASSES for hook in _hooks(ended.packet)}
-        listed = self._host.base_chains(self._packet.family) if passing else ()
+        is_unread = bool(passing) and self._host.nftables() is None
+        listed = self._host.base_chains(self._packet.family) if is_unread else ()
         if listed is None:
             self._doubt("nftables may stop it: whether it has chains of its own cannot be asked")
         chains = [chain for chain in listed or () if chain.hook in passing]
         if chains:
             dropping = sorted(chains, key=lambda chain: chain.policy != "drop")
-            asked = list(map(_asked, dropping))
-            self._doubt(f"nftables may stop it: {asked[0]}", f"nftables is asked as well: {', '.join(asked)}")
+            said = list(map(_asked, dropping))
+            self._doubt(f"nftables may stop it: {said[0]}", f"nftables is asked as well: {', '.join(said)}")
+
+    def _is_followed(self, ruleset: Ruleset) -> bool:
+        """What iptables-nft cannot list is followed as nftables lists it."""
+        return INCOMPATIBLE in ruleset.fault and self._host.nftables() is not None
 
     def _doubt(self, why: str, note: str = "") -> None:
         self._notes.append(note or why)
@@ -177,6 +183,11 @@ def _asked(chain: BaseChain) -> str:
 
 def _hooks(packet: Packet) -> tuple[str, ...]:
     return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
+
+
+def _is_policy(trail: tuple[Step, ...]) -> bool:
+    place = trail[-1].place
+    return place is not None and place.number == 0
 
 
 def _not_tracked(packet: Packet) -> Packet:

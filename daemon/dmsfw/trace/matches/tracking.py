@@ -16,16 +16,16 @@ UNTRACKED = frozenset({"INVALID", "UNTRACKED"})
 """States of packets that belong to no connection."""
 
 ADDRESSES: dict[str, Callable[[Packet], object]] = {
-    "--ctorigsrc": lambda packet: _original(packet).src,
-    "--ctorigdst": lambda packet: _original(packet).dst,
-    "--ctreplsrc": lambda packet: _reply(packet).src,
-    "--ctrepldst": lambda packet: _reply(packet).dst,
+    "--ctorigsrc": lambda packet: original(packet).src,
+    "--ctorigdst": lambda packet: original(packet).dst,
+    "--ctreplsrc": lambda packet: replies(packet).src,
+    "--ctrepldst": lambda packet: replies(packet).dst,
 }
 PORTS: dict[str, Callable[[Packet], object]] = {
-    "--ctorigsrcport": lambda packet: _original(packet).sport,
-    "--ctorigdstport": lambda packet: _original(packet).dport,
-    "--ctreplsrcport": lambda packet: _reply(packet).sport,
-    "--ctrepldstport": lambda packet: _reply(packet).dport,
+    "--ctorigsrcport": lambda packet: original(packet).sport,
+    "--ctorigdstport": lambda packet: original(packet).dport,
+    "--ctreplsrcport": lambda packet: replies(packet).sport,
+    "--ctrepldstport": lambda packet: replies(packet).dport,
 }
 
 
@@ -104,7 +104,7 @@ def _port(pick: Callable[[Packet], object], low: int, high: int) -> Test:
     def test(packet: Packet, _: Scene) -> Answer:
         try:
             port = pick(packet)
-            proto = _proto_of(packet)
+            proto = protocol_of(packet)
         except NotKnown as reason:
             return unknown(str(reason))
         if proto not in WITH_PORTS or not isinstance(port, int):
@@ -114,14 +114,15 @@ def _port(pick: Callable[[Packet], object], low: int, high: int) -> Test:
     return test
 
 
-def _original(packet: Packet) -> Ends:
+def original(packet: Packet) -> Ends:
+    """The connection's first packet, as it arrived. Raises: NotKnown."""
     if packet.connection.original is None:
         raise NotKnown("the connection's first packet is not known")
     return packet.connection.original
 
 
-def _reply(packet: Packet) -> Ends:
-    """Before the connection is answered it is what the packet has become so far, turned."""
+def replies(packet: Packet) -> Ends:
+    """An answer as it arrives; before there is one, what the packet has become so far, turned. Raises: NotKnown."""
     if packet.connection.reply is not None:
         return packet.connection.reply
     if packet.ctstate != "NEW" or packet.unknown:
@@ -134,15 +135,15 @@ def _proto(text: str) -> Test:
 
     def test(packet: Packet, _: Scene) -> Answer:
         try:
-            return told(_proto_of(packet) == wanted)
+            return told(protocol_of(packet) == wanted)
         except NotKnown as reason:
             return unknown(str(reason))
 
     return test
 
 
-def _proto_of(packet: Packet) -> str:
-    """The connection's protocol."""
+def protocol_of(packet: Packet) -> str:
+    """The connection's protocol. Raises: NotKnown."""
     if packet.connection.proto is None and packet.ctstate == "RELATED":
         raise NotKnown("what it is related to is not known")
     return packet.connection.proto or packet.proto

@@ -1,4 +1,4 @@
-"""Chains of nftables' own on the hooks that a routed packet passes: a packet must pass them as well.
+"""Where nftables cannot be followed: its own chains on the hooks that a routed packet passes.
 
 Those of iptables-nft are no such chains: its rules are listed by iptables-nft-save.
 """
@@ -9,11 +9,10 @@ import json
 from collections.abc import Iterator
 
 from dmsfw.trace.host import BaseChain
+from dmsfw.trace.nft.model import HOOKS, SEES
 from dmsfw.trace.packet import Family
 from dmsfw.trace.shell import Said, Shell
 
-SEES = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
-HOOKS = frozenset({"prerouting", "input", "forward", "postrouting"})
 Entries = list[dict[str, object]]
 TABLES_OF_IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 

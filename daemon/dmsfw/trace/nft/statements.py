@@ -1,0 +1,155 @@
+"""A rule's statements as operations, in their order. One that is not understood may do anything.
+
+accept drop continue return jump goto queue reject vmap    verdicts.py
+masquerade snat dnat redirect                              translate.py
+mark set, ct mark set, notrack                             change the packet or its connection
+log, counters, flow offload and others (HARMLESS)          change nothing that is followed here
+limit                                                      is assumed not to be reached
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dmsfw.trace.answer import Answer, assumed, unknown
+from dmsfw.trace.effect import Effect, Kind
+from dmsfw.trace.nft.lookups import Judged, Stores, match
+from dmsfw.trace.nft.mangle import mangle
+from dmsfw.trace.nft.model import Listed, Rule, Table
+from dmsfw.trace.nft.operations import Ask, Choose, Count, Do, Effects, Operation
+from dmsfw.trace.nft.translate import OPTIONS, translation
+from dmsfw.trace.nft.verdicts import is_verdict, reject, verdict
+from dmsfw.trace.packet import Packet
+from dmsfw.trace.scene import Scene
+from dmsfw.trace.targets import anything, effects
+
+HARMLESS = frozenset({
+    "log", "last", "dup", "ct helper", "ct timeout", "ct expectation", "secmark", "nftrace",
+})  # fmt: skip
+"""They go on and touch neither addresses nor marks."""
+
+Operations = Iterator[Operation]
+
+
+def operations(rule: Rule, table: Table, stores: Stores) -> tuple[Operation, ...]:
+    """What a rule does. Never raises."""
+    found: list[Operation] = []
+    for statement in rule.body:
+        try:
+            found += _read(statement, table, stores)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            found += _not_understood(statement, error)
+            break
+    return tuple(found)
+
+
+def _not_understood(statement: object, error: Exception) -> Operations:
+    """It may match or not; what follows it in the rule is not looked at."""
+    kind = next(iter(statement), "") if isinstance(statement, dict) else ""
+    said = str(error) if isinstance(error, ValueError) else "it is not what nft lists"
+    why = f"this rule's {kind or 'statement'} is not understood ({said})"
+    yield _asking(unknown(why))
+    yield Do(lambda packet, _: anything(packet, why))
+
+
+def _read(statement: Listed, table: Table, stores: Stores) -> Operations:
+    """Raises: ValueError, TypeError, KeyError, AttributeError."""
+    if not isinstance(statement, dict) or len(statement) != 1:
+        raise TypeError("no statement")
+    kind, body = next(iter(statement.items()))
+    if is_verdict(kind):
+        said = verdict(statement)
+        yield from () if said is None else (said,)
+    elif kind in OPTIONS:
+        yield translation(kind, body)
+    elif kind in HARMLESS:
+        return
+    elif kind in READERS:
+        yield from READERS[kind](body, table, stores)
+    else:
+        raise ValueError("it is not followed")
+
+
+def _asking(answer: Answer) -> Ask:
+    return Ask(lambda *_: Judged(answer))
+
+
+def _match(body: Listed, _: Table, stores: Stores) -> Operations:
+    try:
+        yield Ask(match(body, stores))
+    except (ValueError, TypeError, LookupError) as error:
+        yield _asking(unknown(f"a match is not understood ({error})"))
+
+
+def _reject(body: Listed, *_: object) -> Operations:
+    yield reject(body)
+
+
+def _vmap(body: Listed, _: Table, stores: Stores) -> Operations:
+    yield Choose(stores.look(body["key"], body["data"]), verdict)
+
+
+def _counter(body: Listed, table: Table, _: Stores) -> Operations:
+    if body is not None:
+        packets = table.counters[body] if isinstance(body, str) else body["packets"]
+        if not isinstance(packets, int):
+            raise TypeError("no number")
+        yield Count(packets)
+
+
+def _limit(body: Listed, _: Table, __: Stores) -> Operations:
+    over = isinstance(body, dict) and body.get("inv")
+    why = "whether the limit is exceeded is not known"
+    yield _asking(unknown(why) if over else assumed("the limit is assumed not to be reached"))
+
+
+def _hangs_on(why: str) -> Callable[[Listed, Table, Stores], Operations]:
+    return lambda *_: iter((_asking(unknown(why)),))
+
+
+def _set(body: Listed, _: Table, __: Stores) -> Operations:
+    """Remembers something in a set; what it asks besides is not known from here."""
+    if set(body.get("stmt", [])) if isinstance(body.get("stmt"), dict) else body.get("stmt"):
+        yield _asking(unknown("what is counted for each element of the set is not known"))
+
+
+def _notrack(*_: object) -> Operations:
+    yield Do(_untracked)
+
+
+def _untracked(packet: Packet, scene: Scene) -> Effects:
+    """Only of what belongs to no connection yet (nft_notrack_eval)."""
+    return effects("NOTRACK" if packet.ctstate == "INVALID" else "", packet, (), scene)
+
+
+def _flow(*_: object) -> Operations:
+    """Takes connections that stand (nft_flow_offload.c)."""
+    does = "hands its connection to the flow table once it stands: later packets pass by the rules"
+    yield Do(lambda packet, _: (Effect(Kind.CONTINUES, packet, does),))
+
+
+def _tproxy(body: Listed, *_: object) -> Operations:
+    yield _asking(unknown("whether the local program listens is not known"))
+    does = f"gives it to the local program on port {body.get('port', '?')}"
+    yield Do(lambda packet, _: (Effect(Kind.CONTINUES, packet, does),))
+
+
+def _mangle(body: Listed, *_: object) -> Operations:
+    yield from mangle(body["key"], body["value"])
+
+
+READERS: dict[str, Callable[[Listed, Table, Stores], Operations]] = {
+    "match": _match,
+    "vmap": _vmap,
+    "reject": _reject,
+    "counter": _counter,
+    "limit": _limit,
+    "quota": _hangs_on("how much of a quota is left is not known"),
+    "ct count": _hangs_on("how many connections there are is not known"),
+    "set": _set,
+    "map": _set,
+    "notrack": _notrack,
+    "flow": _flow,
+    "tproxy": _tproxy,
+    "mangle": _mangle,
+}
