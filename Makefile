@@ -57,10 +57,10 @@ install-openwrt:  ## copy the package to HOST=root@192.168.1.1 and install it th
 
 COUNT ?= 100000
 
-rulesets:  ## explain's model against the kernel on COUNT=100000 generated rulesets: some 100 a second
+rulesets:  ## explain's model against the kernel on COUNT=100000 generated rulesets; ROUTER=fw4 for nftables
 	@tests/lab/bootstrap
 	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. exec tests/contract/run .venv/py$$version/bin/python \
-		-m tests.contract.trace_long --rulesets $(COUNT) --seed $(SEED)
+		-m tests.contract.trace_long --rulesets $(COUNT) --seed $(SEED) --router $(ROUTER)
 
 .PHONY: bench
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from itertools import count
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dmsfw.trace import End, Packet, Place, ThisHost, Verdict, Way, following, reply, trace
 from dmsfw.trace.text import render
 from tests.contract.tracing.flows import flows
 from tests.contract.tracing.frames import CLIENT_MAC_TEXT, Seen, complaint, raw
 from tests.contract.tracing.router import LAN, PORT, Answers, Outcome, Router
-from tests.contract.tracing.tables import Tables
 
 FLOWS = 3
 """Connections that are tried with each ruleset, of up to three packets each."""
@@ -44,6 +43,19 @@ class Tried(NamedTuple):
     outcome: Outcome
 
 
+class Listing(Protocol):
+    """Rules in the kernel: those of iptables, of nftables, or of both."""
+
+    def load(self, text: str, family: int, more: str = "") -> str:
+        """Put these rules into the kernel, and more upon them; list them. Raises: Refused."""
+
+    def counted(self, family: int) -> dict[Place, int]:
+        """How many packets each rule has counted."""
+
+    def answers(self, listed: str, family: int) -> dict[str, str]:
+        """What programs that list say."""
+
+
 @dataclass
 class Tally:
     """What was seen in a run, so that one that tries little is found out."""
@@ -61,7 +73,7 @@ class Disagreement(AssertionError):
 class Comparison:
     """Holds the model against the kernel, ruleset by ruleset."""
 
-    def __init__(self, router: Router, tables: Tables) -> None:
+    def __init__(self, router: Router, tables: Listing) -> None:
         self._router = router
         self._tables = tables
         self._answers = Answers()
@@ -90,7 +102,7 @@ class Comparison:
 
     def hold_flows(self, packets: list[Packet], listed: str, family: int) -> None:
         """Try packets on rules that have just been loaded. Raises: Disagreement."""
-        self._answers.saved[self._tables.tool(family)] = listed
+        self._answers.saved |= self._tables.answers(listed, family)
         self._host = ThisHost(self._answers)
         self._ways = []
         before = self._tables.counted(family)

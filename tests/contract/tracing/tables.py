@@ -58,6 +58,10 @@ class Tables:
         """How many packets each rule, and each policy (number 0), has counted."""
         return counted(family) if self._variant == "legacy" else _listed(self.tool(family))
 
+    def answers(self, listed: str, family: int) -> dict[str, str]:
+        """What programs that list say."""
+        return {self.tool(family): listed}
+
     def tool(self, family: int) -> str:
         """The program that lists."""
         return f"{PREFIX[family]}-{self._variant}-save"
