@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import restore_docker, restore_network
-from tests.e2e.support import SHIPPED, WAN_ADDRESS, Dmsfw, create, existing, field_network, named
-from tests.lab import SERVER, SERVER6, Lab
+from tests.e2e.support import NAME, SHIPPED, WAN_ADDRESS, Dmsfw, create, existing, field_network, named
+from tests.e2e.test_doctor import NO_POLICY, doctor, router
+from tests.lab import NETWORKS, SERVER, SERVER6, Lab
+
+__all__ = ["router"]
 
 SIX = SHIPPED.replace("list proto 'tcp'", "list network 'six'\n\tlist proto 'tcp'")
 UNMASQUERADED = "table inet fw4\nflush chain inet fw4 srcnat_wan\n"
@@ -237,3 +241,51 @@ def test_a_table_that_is_not_as_firewall4_makes_it_is_left_and_said(lab: Lab, dm
     lab.firewall4.restart()
     dmsfw.wait_for("in sync")
     assert is_open(lab)
+
+
+# doctor and explain
+
+REJECTED = (
+    "firewall rule inet fw4 forward #5 (jump handle_reject), by inet fw4 handle_reject #1 (!fw4: Reject TCP traffic)"
+)
+
+
+def test_doctor_names_firewall4s_rule_that_refuses_and_its_lines_open_the_port(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    dmsfw.start(NO_POLICY)
+    told = doctor(router, "app", f"{NAME}:465", "-4")
+    assert (told.code, told.errors) == (1, "")
+    assert told.verdict == f"{REJECTED} refuses it: no policy of dmsfw selects network {NETWORKS['label']}"
+    dmsfw.paste(told.remedy)
+    router.wait(lambda: is_open(router))
+    again = doctor(router, "dms-service-app-1", f"{NAME}:465", "-4")
+    assert (again.code, again.verdict) == (0, f"dms-service-app-1 connects to tcp {NAME}:465")
+
+
+def test_explain_names_the_element_that_opens_the_port_and_the_policy_in_it(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    dmsfw.start(SHIPPED)
+    shut = router.dmsfw("explain", "app", f"{SERVER}:587")
+    assert (shut.returncode, "(!fw4: Reject TCP traffic)" in flat(shut.stdout)) == (1, True), shut.stdout
+    told = router.dmsfw("explain", "app", f"{SERVER}:465")
+    assert told.returncode == 0, told.stdout
+    element = re.search(r"dmsfw1_forward #\d+: [^(]*\(element ([^)]*)\)", flat(told.stdout))
+    assert element is not None, told.stdout
+    assert re.search(r'pppoe-wan . [0-9./]+ . tcp . 465 comment "dmsfw:[0-9a-f]+ [^"]*smtps', element[1]), element[1]
+    assert f"from {WAN_ADDRESS}" in flat(told.stdout)
+
+
+def flat(text: str) -> str:
+    """Without the line breaks of a terminal."""
+    return " ".join(text.split())
+
+
+def test_all_networks_are_judged_by_firewall4s_own_rules(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    router.configure(SHIPPED)
+    shut = router.dmsfw("explain", "--all-networks")
+    assert (shut.returncode, "refused" in shut.stdout) == (1, True), shut.stdout
+    dmsfw.start(SHIPPED)
+    router.wait(lambda: is_open(router))
+    told = router.dmsfw("explain", "--all-networks")
+    assert told.returncode == 0, told.stdout

@@ -282,7 +282,7 @@ def test_a_grant_is_for_a_packet_or_not(given: dict[str, Any], covered: bool) ->
 def test_how_the_policies_stand_to_a_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     class Kernel:
         @classmethod
-        def of_this_host(cls) -> Kernel:
+        def of_this_host(cls, *_: object) -> Kernel:
             return cls()
 
         def plan(self, _: object) -> Plan:

@@ -25,6 +25,7 @@ from dmsfw.doctor.target import parse_target
 from dmsfw.errors import CannotTell, ObserveError, TableRefused
 from dmsfw.model import Settings, Snapshot
 from dmsfw.trace import Verdict as Fate
+from dmsfw.trace.nft.model import Nftables
 from tests.unit.doctor_support import BRIDGE, FIRST_ZONE, NETWORK, UPLINKS, FakeHost
 
 ID = "ab" * 32
@@ -87,6 +88,11 @@ def examined(target: str, host: FakeHost = OPENED, **given: Any) -> tuple[Examin
     inquiry = Inquiry("mail", parse_target(target), 1.0, **given)
     docker: Any = FakeDocker()
     return Examination(inquiry, docker, Configured(Settings(), "no configuration"), host, Screen(stream)), stream
+
+
+def test_where_nftables_is_followed_it_is_no_obstacle_besides(port: int) -> None:
+    examination, _ = examined(f"127.0.0.1:{port}", replace(OPENED, nft=Nftables()))
+    assert examination.run().obstacles == ()
 
 
 def test_all_steps_are_gone_and_told_in_their_order(port: int) -> None:

@@ -187,7 +187,8 @@ class Examination:
     def _ways(self, found: Findings) -> Findings:
         self.screen.title("5. The packet's way through the tables")
         trials = tuple(self._with_way(trial, found.target) for trial in found.trials)
-        found = replace(found, trials=trials, obstacles=obstacles())
+        others = obstacles() if self.host.nftables() is None else ()
+        found = replace(found, trials=trials, obstacles=others)
         tell.ways(self.screen, found)
         if found.there is not None and not found.there.addresses:
             found = replace(found, questions=self._questions(found))

@@ -62,7 +62,7 @@ class Findings:
     """The whole investigation. `there`, `here`: the target's name to the container and to the host; None: an address.
 
     `uci`: the program is there. `started_by`: what starts dmsfw where it does not run; empty where it runs.
-    `obstacles`: other firewalls that decide too (nftables).
+    `obstacles`: other firewalls that decide too and cannot be followed (nftables).
     """
 
     target: Target

@@ -93,7 +93,7 @@ def look(seen: Snapshot, network: Network, packet: Asked, device: str) -> Polici
         elsewhere=tuple(dict.fromkeys(grant.uplink for grant in due if grant.uplink != device)),
         untranslated=bool(here) and not any(grant.masquerade for grant in here),
         uplinks=tuple(dict.fromkeys(uplink.device for uplink in seen.uplinks.chosen)),
-        installed=_are_installed(here) if here else None,
+        installed=_are_installed(here, seen.settings) if here else None,
     )
 
 
@@ -106,9 +106,10 @@ def covers(grant: Grant, packet: Asked) -> bool:
     return not grant.ports or any(first <= packet.port <= last for first, last in grant.ports)
 
 
-def _are_installed(due: Sequence[Grant]) -> bool | None:
-    """Whether nothing would have to be added for these grants; None when the tables cannot be read."""
+def _are_installed(due: Sequence[Grant], settings: Settings) -> bool | None:
+    """Whether nothing would have to be added for these grants; None when they cannot be read."""
     try:
-        return not any(change.sign == "+" for change in Backend.of_this_host().plan(due).changes)
+        plan = Backend.of_this_host(lambda: settings.backend).plan(due)
+        return not any(change.sign == "+" for change in plan.changes)
     except EnforceError:
         return None

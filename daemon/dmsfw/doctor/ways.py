@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -25,12 +26,15 @@ UNTRANSLATED: Final = (
 TAKEN_OVER: Final = ("REDIRECT", "TPROXY")
 """Targets that give a packet to a program of the router, a proxy in most cases."""
 
+NFT_TARGETS: Final = frozenset({"accept", "drop", "reject", "redirect", "tproxy", "dnat", "snat", "masquerade"})
+QUOTED: Final = re.compile(r'"[^"]*"')
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One way of one packet.
 
-    `rule`: what decides, in words; empty where it is no rule. `line`: the same as iptables-save has it.
+    `rule`: what decides, in words; empty where it is no rule. `line`: the same as iptables-save or nft has it.
     `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
     rule that gives it to a program of the router.
     `local`: it is for the router itself. `sure` False: something was not known.
@@ -156,20 +160,29 @@ def named(trail: tuple[Step, ...]) -> str:
         return ""
     first, last = placed[0], placed[-1]
     deeper = f", by {_place(last)}" if len(placed) > 2 else ""  # noqa: PLR2004 - a chain, and the rule that it holds
+    if len(placed) > 1 and _is_nft(last):
+        deeper = f", by {_place(last)}{_label(last)}"
     return f"{_place(first)}{_label(first)}{deeper}"
+
+
+def _is_nft(step: Step) -> bool:
+    """Rules of nftables say in their comments what they are for, the innermost one best of all."""
+    return step.place is not None and " " in step.place.table
 
 
 def _place(step: Step) -> str:
     place = step.place
     assert place is not None  # noqa: S101 - the callers have looked
-    table = "" if place.table == "filter" else f"{place.table} "
+    table = "" if place.table == "filter" else f"{clean(place.table)} "
     variant = f" of iptables-{place.variant}" if place.variant else ""
     number = f"#{place.number}" if place.number else "policy"
     return f"{table}{clean(place.chain)} {number}{variant}"
 
 
 def _label(step: Step) -> str:
-    said = " ".join(filter(None, (clean(step.comment, 60) if step.comment else "", target_of(step.rule))))
+    comment = clean(step.comment, 60) if step.comment else ""
+    target = "" if comment and _is_nft(step) else target_of(step.rule)
+    said = " ".join(filter(None, (comment, target)))
     return f" ({said})" if said else ""
 
 
@@ -179,11 +192,19 @@ def target_of(rule: str) -> str:
     for option in ("-j", "-g"):
         if option in words[:-1]:
             return clean(words[words.index(option) + 1], 40)
-    return ""
+    return "" if rule.startswith("-") else _nft_target(QUOTED.sub("", rule).split())
+
+
+def _nft_target(words: list[str]) -> str:
+    """`jump handle_reject`, `redirect`."""
+    for verb in ("jump", "goto"):
+        if verb in words[:-1]:
+            return clean(f"{verb} {words[words.index(verb) + 1]}", 40)
+    return next((word for word in words if word in NFT_TARGETS), "")
 
 
 def _takes_over(step: Step) -> bool:
-    return step.sure and target_of(step.rule) in TAKEN_OVER
+    return step.sure and target_of(step.rule).upper() in TAKEN_OVER
 
 
 def _first(way: Way, wanted: Callable[[Step], bool]) -> str:

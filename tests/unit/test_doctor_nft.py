@@ -1,0 +1,71 @@
+"""What the verdict says where nftables filters: the recorded firewall4, and rules of others in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dmsfw.doctor.remedies import Means
+from dmsfw.doctor.target import Target
+from dmsfw.doctor.verdict import judge
+from dmsfw.doctor.ways import target_of
+from dmsfw.trace.nft.model import Nftables
+from tests.unit.doctor_support import BRIDGE, NETWORK, OPEN, SERVER, UPLINKS, FakeHost, findings, followed, trial
+from tests.unit.nft_support import RECORDED, base, listed, match, meta, nftables, rule, table
+
+MEANS = Means(networks=(NETWORK,), uplinks=UPLINKS)
+TARGET = Target(str(SERVER), 465, "tcp", SERVER)
+DSTNAT = base("prerouting", -100, "nat")
+
+
+def said(nft: Nftables, **more: Any) -> str:
+    """The verdict's sentence, where iptables lets it pass."""
+    kernel = FakeHost(extra=OPEN, nft=nft, **more)
+    return judge(findings(trial(kernel=kernel)), MEANS).sentence
+
+
+def test_firewall4s_rule_that_leads_and_the_one_that_refuses_are_both_named() -> None:
+    assert said(nftables()) == (
+        "firewall rule inet fw4 forward #5 (jump handle_reject), by inet fw4 handle_reject #1 (!fw4: Reject TCP "
+        "traffic) refuses it: no policy of dmsfw selects network dms"
+    )
+
+
+def test_a_policy_that_drops_is_named() -> None:
+    text = listed(table("mine"), base(table="mine", policy="drop"))
+    assert said(nftables(text)) == (
+        "firewall rule inet mine forward policy drops it: no policy of dmsfw selects network dms"
+    )
+
+
+def test_a_redirection_into_a_proxy_is_named() -> None:
+    to_proxy = rule(match(meta("iifname"), BRIDGE), {"redirect": {"port": 7892}}, chain="prerouting", comment="proxy")
+    found = followed(FakeHost(extra=OPEN, nft=nftables(listed(table(), DSTNAT, to_proxy))), TARGET)
+    assert (found.there.local, found.there.taken) == (True, "inet t prerouting #1 (proxy)")
+
+
+def test_what_nftables_lets_pass_passes() -> None:
+    opened = json.loads(RECORDED)
+    accept = {"family": "inet", "table": "fw4", "chain": "forward", "handle": 900, "expr": [{"accept": None}]}
+    entries = opened["nftables"]
+    first = next(at for at, entry in enumerate(entries) if entry.get("rule", {}).get("chain") == "forward")
+    entries.insert(first, {"rule": accept})
+    found = followed(FakeHost(extra=OPEN, nft=nftables(json.dumps(opened))), TARGET)
+    assert (found.there.verdict.value, found.back is not None and found.back.verdict.value) == ("passes", "passes")
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        ('iifname "drop" log prefix "reject" jump x comment "goto y" # handle 5', "jump x"),
+        ('tcp dport 80 redirect to :8080 comment "tproxy" # handle 5', "redirect"),
+        ('counter comment "drop" # handle 5', ""),
+        ("goto x # handle 1", "goto x"),
+        ("-A FORWARD -j DROP", "DROP"),
+        ("-A FORWARD -m comment", ""),
+    ],
+)
+def test_what_a_rule_leads_to_is_read_from_its_text(line: str, target: str) -> None:
+    assert target_of(line) == target
