@@ -74,6 +74,7 @@ def for_explain(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(timeout=PATIENCE_S)
     add_families(parser)
     packet = parser.add_argument_group("the packet")
+    packet.add_argument("--own", action="store_true", help="instead of --in: one that the router itself sends")
     for option, where, metavar, meaning in EXPLAIN_OPTIONS:
         packet.add_argument(option, dest=where, metavar=metavar, help=meaning)
 

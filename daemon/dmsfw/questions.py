@@ -38,7 +38,7 @@ def explain(arguments: argparse.Namespace) -> int:
 def _of_docker(arguments: argparse.Namespace) -> int:
     """The two forms that are about Docker's containers and networks. Raises: WrongUsage for a mixture."""
     given = [option for option, name, *_ in EXPLAIN_OPTIONS if getattr(arguments, name) is not None]
-    if given or (arguments.all_networks and arguments.container is not None):
+    if given or arguments.own or (arguments.all_networks and arguments.container is not None):
         raise WrongUsage("explain is asked by CONTAINER HOST:PORT, by a packet, or by --all-networks: one of them")
     from dmsfw import diagnosis  # noqa: PLC0415 - Docker's library takes its time, which a packet need not wait for
 
@@ -62,6 +62,10 @@ def show(way: Way, *, as_json: bool) -> int:
 def packet_of(arguments: argparse.Namespace) -> Packet:
     """The packet that the options describe. Raises: WrongUsage."""
     missing = [option for name, option in NEEDED.items() if not getattr(arguments, name)]
+    if arguments.own and arguments.in_device:
+        raise WrongUsage("explain: --own is a packet that comes in by no device: leave --in away")
+    if arguments.own:
+        missing.remove("--in")
     if missing:
         raise WrongUsage(f"explain needs {', '.join(missing)}: which packet is it? see dmsfw explain --help")
     src = _read(ip_address, "--src", arguments.src, "an IPv4 or IPv6 address")
@@ -69,7 +73,7 @@ def packet_of(arguments: argparse.Namespace) -> Packet:
     proto = _proto(arguments, src.version)
     try:
         return Packet(
-            *(src, dst, proto, arguments.in_device, arguments.out_device or ""),
+            *(src, dst, proto, arguments.in_device or "", arguments.out_device or ""),
             sport=_number("--sport", arguments.sport),
             dport=_number("--dport", arguments.dport),
             icmp=_icmp(arguments.icmp_type, proto),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.support import NAME, SHIPPED, Dmsfw, config, create, field_network, opens, with_uci
 from tests.lab import NETWORKS, RESOLVER, SERVER, SERVER6, Lab, paths
+from tests.lab.engine import IMAGE
 
 NETWORK = NETWORKS["label"]
 PATIENCE = ("--timeout", "1")
@@ -81,6 +82,32 @@ def test_the_field_case_is_refused_by_a_rule_that_is_named_and_what_is_printed_m
     again = doctor(router, "dms-service-app-1", f"{NAME}:465")
     assert (again.code, again.verdict) == (0, f"dms-service-app-1 connects to tcp {NAME}:465")
     assert router.connect("app", SERVER, 587) == "refused"
+
+
+def test_a_rule_that_keeps_the_router_itself_from_it_says_nothing_of_the_container(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    dmsfw.start(NO_POLICY)
+    router.sh("iptables -I OUTPUT -p tcp --dport 465 -j DROP")
+    told = doctor(router, "app", f"{SERVER}:465")
+    assert told.code == 1
+    assert told.verdict == (
+        f"{REJECT}: no policy of dmsfw selects network {NETWORK} "
+        "the host is no witness: firewall rule OUTPUT #1 (DROP) drops its own packets"
+    )
+    dmsfw.paste(told.remedy)
+    router.wait(lambda: router.connect("app", SERVER, 465) == "open")
+    assert doctor(router, "app", f"{SERVER}:465").code == 0
+    own = router.dmsfw("explain", "--own", "--src", ROUTER_ADDRESS, "--dst", SERVER, "--dport", "465")
+    assert (own.returncode, "rule OUTPUT #1" in own.stdout) == (1, True)
+
+
+def test_a_container_on_the_routers_own_network_meets_the_rules_for_its_packets(router: Lab) -> None:
+    router.docker("run", "-d", "--name", "hosted", "--network", "host", IMAGE, "sleep", "infinity")
+    router.sh("iptables -I OUTPUT -p tcp --dport 465 -j REJECT --reject-with tcp-reset")
+    told = doctor(router, "hosted", f"{SERVER}:465")
+    router.docker("rm", "-f", "hosted")
+    assert told.code == 1
+    assert "firewall rule OUTPUT #1 (REJECT) refuses the host's packets" in told.verdict
 
 
 def test_without_a_configuration_and_a_daemon_the_lines_make_both_count(router: Lab) -> None:

@@ -95,6 +95,7 @@ ESTABLISHED = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment 
 WAN_NAT = '-A POSTROUTING -o pppoe-wan -m comment --comment "!fw3" -j zone_wan_postrouting'
 FIRST_NAT = '-A PREROUTING -m comment --comment "!fw3: Custom prerouting rule chain" -j prerouting_rule'
 LAST_FORWARD = '-A FORWARD -m comment --comment "!fw3" -j reject'
+FIRST_OUTPUT = '-A OUTPUT -o lo -m comment --comment "!fw3" -j ACCEPT'
 FIRST_INPUT = '-A INPUT -i lo -m comment --comment "!fw3" -j ACCEPT'
 OPEN = {FIRST_ZONE: f"-A FORWARD -i {BRIDGE} -p tcp -m tcp --dport 465 -j ACCEPT"}
 

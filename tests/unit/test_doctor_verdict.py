@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -13,13 +14,13 @@ from dmsfw.doctor.kernel import Bridge, Switches
 from dmsfw.doctor.leaving import Leaving
 from dmsfw.doctor.meanings import line, meaning
 from dmsfw.doctor.names import Asked, Lookup
-from dmsfw.doctor.outcome import OWN_RULES
+from dmsfw.doctor.outcome import NOT_KNOWN_OF_OWN, NOT_OURS
 from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.probe import Outcome, Probe
 from dmsfw.doctor.remedies import Means, to_add_dns, to_open, to_translate
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
-from dmsfw.doctor.ways import first_packet, ways
+from dmsfw.doctor.ways import Passage, first_packet, own_passage, ways
 from dmsfw.model import Network, Policy, Settings, Uplinks
 from dmsfw.trace.host import BaseChain
 from tests.unit.doctor_support import (
@@ -28,6 +29,7 @@ from tests.unit.doctor_support import (
     ESTABLISHED,
     FIRST_INPUT,
     FIRST_NAT,
+    FIRST_OUTPUT,
     FIRST_ZONE,
     LAST_FORWARD,
     NETWORK,
@@ -396,10 +398,51 @@ def test_what_leaves_untranslated_is_not_said_to_be_answered() -> None:
 
 def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
     reached = judge(findings(trial(host="refused")), MEANS)
-    assert reached.advice == (
-        "besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",
-        OWN_RULES,
-    )
+    assert reached.advice == ("besides, firewall rule FORWARD #6 (!fw3 reject) refuses the container's packets",)
+
+
+def own(rules: Mapping[str, str]) -> Passage:
+    source = ip_address("198.51.100.2")
+    return own_passage(source, Target("smtp.example.com", 465).at(SERVER), FakeHost(extra=rules))
+
+
+KEPT = {FIRST_OUTPUT: "-A OUTPUT -p tcp -m tcp --dport 465 -j DROP"}
+MAY_KEEP = {FIRST_OUTPUT: "-A OUTPUT -m owner --uid-owner 0 -j DROP"}
+
+
+def test_a_host_that_a_rule_of_its_own_stops_is_no_witness() -> None:
+    one = trial(host="timeout", own=own(KEPT))
+    reached = judge(findings(one), MEANS)
+    assert (reached.exit_code, reached.sentence) == (1, judge(findings(trial()), MEANS).sentence)
+    assert reached.advice[-1] == "the host is no witness: firewall rule OUTPUT #1 (DROP) drops its own packets"
+    assert meaning(one).startswith("a rule for the router's own packets keeps the host from it")
+
+
+def test_whether_a_rule_stops_the_host_may_not_be_known() -> None:
+    reached = judge(findings(trial(host="timeout", own=own(MAY_KEEP))), MEANS)
+    assert (reached.exit_code, "is not known" in reached.sentence) == (2, True)
+    assert any("owner" in text for text in reached.advice)
+
+
+def test_a_host_that_no_rule_stops_is_not_kept_by_the_firewall() -> None:
+    reached = judge(findings(trial(host="timeout", own=own({}))), MEANS)
+    assert (reached.exit_code, reached.sentence.endswith(NOT_OURS)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "said"),
+    [
+        (KEPT, 1, "and firewall rule OUTPUT #1 (DROP) drops the host's packets"),
+        (MAY_KEEP, 2, NOT_KNOWN_OF_OWN),
+        ({}, 1, NOT_OURS),
+    ],
+)
+def test_a_container_on_the_hosts_network_meets_the_rules_for_the_hosts_packets(
+    rules: Mapping[str, str], code: int, said: str
+) -> None:
+    found = findings(trial(host="timeout", own=own(rules)), container=replace(CONTAINER, mode="host"))
+    reached = judge(found, MEANS)
+    assert (reached.exit_code, reached.sentence.endswith(said)) == (code, True), reached
 
 
 def test_a_policy_for_another_of_its_networks_is_told() -> None:

@@ -85,6 +85,15 @@ def test_protocols_without_ports_need_none(capsys: pytest.CaptureFixture[str], w
     assert capsys.readouterr().out.splitlines()[0] == first
 
 
+@pytest.mark.usefixtures("world")
+def test_a_packet_of_the_routers_own_comes_in_by_no_device(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "--own", "--src", "192.0.2.1", "--dst", "192.0.2.25", "--dport", "465"]) == 0
+    first, *steps = capsys.readouterr().out.splitlines()
+    assert first == "tcp 192.0.2.1 -> 192.0.2.25 port 465, NEW"
+    assert "OUTPUT" in steps
+    assert "FORWARD" not in steps
+
+
 FORMS = "CONTAINER HOST:PORT, by a packet, or by --all-networks: one of them"
 BAD: list[tuple[str, str]] = [
     ("", "explain needs --in, --src, --dst: which packet is it? see dmsfw explain --help"),
@@ -123,6 +132,9 @@ BAD: list[tuple[str, str]] = [
         "destination '2001:db8::25' is not allowed: an IPv4 address, as the source is",
     ),
     ("--in br/a --src 10.1.0.2 --dst 192.0.2.25 --dport 5", "device 'br/a' is not allowed: "),
+    ("--own --in br-a --src 10.1.0.2 --dst 192.0.2.25 --dport 5", "explain: --own is a packet that comes in by no dev"),
+    ("--own --dst 192.0.2.25 --dport 5", "explain needs --src: which packet is it? see dmsfw explain --help"),
+    ("mail smtp.163.com:465 --own", f"explain is asked by {FORMS}"),
     ("mail", "explain CONTAINER needs a HOST:PORT too"),
     ("mail smtp.163.com:465 --in br-a", f"explain is asked by {FORMS}"),
     ("--all-networks mail", f"explain is asked by {FORMS}"),

@@ -15,6 +15,7 @@ from dmsfw.trace.shell import Said
 from dmsfw.trace.text import render, sentence
 from tests.unit.trace_support import NAMES, Texts, filter_, host, packet, places, table, way
 
+TO_BRIDGE = {"ip -4 route get": Said(0, "10.1.0.2 from 10.1.0.1 dev br-a")}
 WAN = "ip -o -4 addr show dev wan0"
 MASQ = table("nat", "POSTROUTING -o wan0 -j MASQUERADE")
 LOCAL = {"ip -4 route get": Said(0, "local 10.1.0.1 from 10.1.0.2 dev lo \n    cache <local> iif br-a")}
@@ -369,9 +370,20 @@ def test_what_does_not_pass_has_no_answer(ask: Callable[[Way], Packet]) -> None:
         ask(way(packet(), filter_(policy="DROP")))
 
 
-def test_the_hosts_own_answer_is_not_followed() -> None:
-    with pytest.raises(ValueError, match="the host itself answers"):
-        reply(way(packet(dst="10.1.0.1"), filter_(), said=LOCAL))
+def test_the_hosts_own_answer_is_a_packet_of_its_own() -> None:
+    answer = reply(way(packet(dst="10.1.0.1"), filter_(), said=LOCAL))
+    assert (str(answer.src), answer.in_device, answer.ctstate) == ("10.1.0.1", "", "ESTABLISHED")
+    found = way(answer, filter_("OUTPUT -m conntrack --ctstate ESTABLISHED -j DROP"), MASQ, said=TO_BRIDGE)
+    assert hooks(found) == ["routing", "OUTPUT"]
+    assert found.verdict is Verdict.DROPPED
+
+
+def test_what_the_host_sends_is_asked_for_without_a_device() -> None:
+    texts = Texts({}, {})
+    found = trace(packet(src="192.0.2.1", in_device=""), ThisHost(texts))
+    assert found.end.packet.out_device == "wan0"
+    (asked,) = [line for line in texts.asked if "route get" in line]
+    assert "iif" not in asked
 
 
 @pytest.mark.parametrize(("proto", "state"), [("tcp", "INVALID"), ("udp", "NEW"), ("icmp", "INVALID")])

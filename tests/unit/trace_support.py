@@ -59,7 +59,7 @@ def filter_(*rules: str, policy: str = "ACCEPT", chains: tuple[str, ...] = ()) -
 
 
 def table(name: str, *rules: str, policy: str = "ACCEPT", chains: tuple[str, ...] = ()) -> str:
-    hooks = ("PREROUTING", "INPUT", "FORWARD", "POSTROUTING")
+    hooks = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
     declared = [*(f":{hook} {policy} [7:700]" for hook in hooks), *(f":{chain} - [0:0]" for chain in chains)]
     return "\n".join([f"*{name}", *declared, *(f"[3:180] -A {rule}" for rule in rules)])
 

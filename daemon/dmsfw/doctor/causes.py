@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dmsfw.doctor import refusals
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
-from dmsfw.doctor.outcome import KNOWN, NOT_OURS, OWN_RULES, UNKNOWN, Verdict, network_of, refusal
+from dmsfw.doctor.outcome import KNOWN, NOT_KNOWN_OF_OWN, NOT_OURS, UNKNOWN, Verdict, network_of, of_own, refusal
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.target import shown
 from dmsfw.report.text import clean
@@ -27,7 +28,8 @@ def of_trial(found: Findings, trial: Trial, means: Means) -> Verdict:
         _uncertain,
     )  # fmt: skip
     verdicts = (check(found, trial, means) for check in checks)
-    return next((one for one in verdicts if one is not None), _unknown(found, trial))
+    verdict = next((one for one in verdicts if one is not None), None) or _unknown(found, trial)
+    return replace(verdict, advice=(*verdict.advice, *of_own(trial)))
 
 
 def _is_itself(found: Findings, trial: Trial, _: Means) -> Verdict | None:
@@ -41,15 +43,17 @@ def _is_itself(found: Findings, trial: Trial, _: Means) -> Verdict | None:
 
 
 def _host_fails(found: Findings, trial: Trial, _: Means) -> Verdict | None:
-    if trial.host is None or trial.host.connects:
+    if trial.host is None or trial.host.connects or trial.host_is_kept:
         return None
     where = f"{shown(trial.address)}:{found.target.port}"
-    sentence = f"the host itself cannot connect to {where} ({SAYS[trial.host.outcome]}): {NOT_OURS}"
+    is_sure = trial.own is None or trial.own.verdict is Fate.PASSES
+    why = NOT_OURS if is_sure else NOT_KNOWN_OF_OWN
+    sentence = f"the host itself cannot connect to {where} ({SAYS[trial.host.outcome]}): {why}"
     if found.target.proto == "udp" and trial.host.outcome == "timeout":
         return None  # nobody has to answer a datagram
     stopped = trial.ways is not None and trial.ways.there.stopped
     besides = f"besides, {refusal(trial.ways.there)} the container's packets" if trial.ways and stopped else ""
-    return Verdict(KNOWN, sentence, advice=(*((besides,) if besides else ()), OWN_RULES))
+    return Verdict(KNOWN if is_sure else UNKNOWN, sentence, advice=(besides,) if besides else ())
 
 
 def _internal(found: Findings, trial: Trial, means: Means) -> Verdict | None:

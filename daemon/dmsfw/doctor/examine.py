@@ -16,7 +16,7 @@ from dmsfw.doctor.policies import Configured
 from dmsfw.doctor.probe import Probe
 from dmsfw.doctor.screen import Screen
 from dmsfw.doctor.target import Address, Target
-from dmsfw.doctor.ways import Ways, first_packet, ways
+from dmsfw.doctor.ways import Passage, Ways, first_packet, own_passage, ways
 from dmsfw.enforce.nftables import obstacles
 from dmsfw.errors import CannotTell, DmsfwError
 from dmsfw.model import Network, Snapshot, version_of
@@ -102,12 +102,25 @@ class Examination:
             here = names.on_the_host(target.host, patience, self.screen.waits(f"the host resolves {target.host}"))
             found, addresses = replace(found, here=here), here.addresses
             tell.here(self.screen, found)
-        trials = tuple(Trial(address) for address in self._chosen(addresses))
-        probes = self._attempts([trial.address for trial in trials], None, "the host")
-        trials = tuple(trial.having(host=probe) for trial, probe in zip(trials, probes, strict=True))
-        found = replace(found, trials=trials)
-        tell.attempts(self.screen, [trial.host for trial in trials])
+        found = replace(found, trials=self._by_host(self._chosen(addresses)))
+        tell.attempts(self.screen, [trial.host for trial in found.trials])
+        tell.own(self.screen, found)
         return found
+
+    def _by_host(self, addresses: Sequence[Address]) -> tuple[Trial, ...]:
+        probes = self._attempts(addresses, None, "the host")
+        return tuple(
+            Trial(address, host=probe, own=None if probe.connects else self._own(address))
+            for address, probe in zip(addresses, probes, strict=True)
+        )
+
+    def _own(self, address: Address) -> Passage | None:
+        """The way of the host's own packet; None where it sends none, or its way cannot be followed."""
+        source = leaving.own_source(address)
+        try:
+            return own_passage(source, self.inquiry.target.at(address), self.host) if source else None
+        except DmsfwError:
+            return None
 
     def _inside(self, found: Findings) -> Findings:
         self.screen.title("2. The container, from inside its network")
@@ -128,9 +141,8 @@ class Examination:
         known = [str(trial.address) for trial in found.trials]
         chosen = self._chosen(there.addresses) if there.addresses else tuple(ip_address(one) for one in known)
         new = [address for address in chosen if str(address) not in known]
-        probes = dict(zip(new, self._attempts(new, None, "the host"), strict=True))
-        old = {trial.address: trial for trial in found.trials}
-        trials = tuple(old.get(address) or Trial(address, host=probes[address]) for address in chosen)
+        tried = {trial.address: trial for trial in (*found.trials, *self._by_host(new))}
+        trials = tuple(tried[address] for address in chosen)
         found = replace(found, there=there, trials=trials)
         tell.there(self.screen, found)
         return found

@@ -11,12 +11,15 @@ from dmsfw.doctor.names import Lookup
 from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.probe import Probe
 from dmsfw.doctor.target import Address, Target
-from dmsfw.doctor.ways import Ways
+from dmsfw.doctor.ways import Passage, Ways
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All about one address of the target. None: not looked at, or it cannot be told (`fault` says why)."""
+    """All about one address of the target. None: not looked at, or it cannot be told (`fault` says why).
+
+    `own`: the way of the host's own packet there, where the host does not connect.
+    """
 
     address: Address
     host: Probe | None = None
@@ -27,10 +30,16 @@ class Trial:
     policies: Policies | None = None
     ways: Ways | None = None
     fault: str = ""
+    own: Passage | None = None
 
     def having(self, **found: object) -> Trial:
         """The same with more known."""
         return replace(self, **found)  # type: ignore[arg-type]
+
+    @property
+    def host_is_kept(self) -> bool:
+        """A rule for the router's own packets stops the host: what it gets to tells nothing of the container."""
+        return self.own is not None and self.own.stopped
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""
@@ -39,6 +48,7 @@ class Trial:
             "address": str(self.address),
             "host": asdict(self.host) if self.host else None,
             "container": asdict(self.inside) if self.inside else None,
+            "own": self.own.as_dict() if self.own else None,
             "source": str(self.leaving.source) if self.leaving and self.leaving.source else None,
             "network": network.name if network else None,
             "bridge": asdict(self.bridge) if self.bridge else None,

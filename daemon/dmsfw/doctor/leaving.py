@@ -52,6 +52,12 @@ def network_of(source: Address, endpoints: Sequence[Endpoint], networks: Network
     return networks.holding(source)
 
 
+def own_source(destination: Address) -> Address | None:
+    """The address that the host itself would send from; None where it has no route there."""
+    text = _source(str(destination))
+    return ip_address(text) if text else None
+
+
 def _source(destination: str) -> str:
     """The address that the kernel would send from; nothing when there is no route. Nothing is sent."""
     family = socket.AF_INET6 if ":" in destination else socket.AF_INET

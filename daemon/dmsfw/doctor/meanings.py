@@ -36,6 +36,9 @@ FROM_INSIDE: dict[Outcome, str] = {
 """Where the host connects and the container does not."""
 
 
+NO_WITNESS = "a rule for the router's own packets keeps the host from it: that says nothing of the container"
+
+
 def line(probe: Probe) -> str:
     """Say in one line what came of an attempt."""
     took = f" in {probe.ms:g} ms" if probe.outcome in {"connects", "refused"} else f" ({probe.ms / 1000:.1f} s)"
@@ -67,5 +70,9 @@ def meaning(trial: Trial) -> str:
     if trial.inside.outcome == "no route" and trial.address.version == 6:  # noqa: PLR2004 - the IP version
         return "the container has no IPv6: nothing was sent"
     if not trial.host.connects:
-        return "the host does not get there either: no rule for containers is to blame"
+        return (
+            NO_WITNESS
+            if trial.host_is_kept
+            else "the host does not get there either: no rule for containers is to blame"
+        )
     return FROM_INSIDE[trial.inside.outcome]

@@ -15,7 +15,8 @@ CONNECTS, KNOWN, UNKNOWN = 0, 1, 2
 
 NOT_OURS: Final = "not the router's firewall, but its line, the provider or the server"
 
-OWN_RULES: Final = "rules for the router's own packets, seldom as they are, are not followed: see `iptables -S OUTPUT`"
+
+NOT_KNOWN_OF_OWN: Final = "whether a rule for the router's own packets stops these is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,14 @@ def refusal(passage: Passage) -> str:
     """Say what stops a packet: `firewall rule FORWARD #8 (!fw3 reject) refuses`."""
     does = "drops" if passage.verdict is Fate.DROPPED else "refuses"
     return f"firewall rule {passage.rule} {does}" if passage.rule else f"the router {does}"
+
+
+def of_own(trial: Trial) -> tuple[str, ...]:
+    """What is to be said of the rules for the router's own packets, where these keep the host from it, or may."""
+    own = trial.own
+    if own is None or own.verdict is Fate.PASSES:
+        return ()
+    return (f"the host is no witness: {refusal(own)} its own packets",) if own.stopped else own.notes
 
 
 def with_remedy(exit_code: int, sentence: str, remedy: Remedy, *advice: str) -> Verdict:

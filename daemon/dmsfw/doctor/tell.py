@@ -60,6 +60,14 @@ def attempts(screen: Screen, probes: Sequence[Probe | None]) -> None:
         screen.say(f"{where}:{probe.port}: {means.line(probe)}", GREEN if probe.connects else RED)
 
 
+def own(screen: Screen, found: Findings) -> None:
+    """The way of the host's own packets that are stopped, rule by rule."""
+    for trial in found.trials:
+        if trial.own is not None and trial.own.verdict is not Fate.PASSES:
+            screen.say(f"the router's own packet to {shown(trial.address)}:{found.target.port}", BOLD)
+            _passage(screen, trial.own)
+
+
 def meanings(screen: Screen, found: Findings) -> None:
     """What both together say."""
     screen.title("3. What that says")

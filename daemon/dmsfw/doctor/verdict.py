@@ -9,12 +9,24 @@ from dmsfw.doctor import causes, remedies
 from dmsfw.doctor.containers import NO_BRIDGE
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
-from dmsfw.doctor.outcome import CONNECTS, KNOWN, NOT_OURS, OWN_RULES, UNKNOWN, Verdict, refusal, with_remedy
+from dmsfw.doctor.outcome import (
+    CONNECTS,
+    KNOWN,
+    NOT_KNOWN_OF_OWN,
+    NOT_OURS,
+    UNKNOWN,
+    Verdict,
+    of_own,
+    refusal,
+    with_remedy,
+)
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.resolv import EMBEDDED
 from dmsfw.doctor.target import shown
 from dmsfw.doctor.ways import Passage
 from dmsfw.report.text import clean
+
+NO_RULES_OF_OURS = "dmsfw opens only what is forwarded: whoever made this rule for the router's own packets knows why"
 
 
 def judge(found: Findings, means: Means) -> Verdict:
@@ -41,7 +53,7 @@ def _tells_less(trial: Trial) -> tuple[bool, bool]:
     A name with an IPv6 address has such a one wherever there is no IPv6.
     """
     nothing_sent = trial.inside is not None and trial.inside.outcome == "no route"
-    return nothing_sent, trial.host is None or not trial.host.connects
+    return nothing_sent, trial.host is None or not (trial.host.connects or trial.host_is_kept)
 
 
 def _without_bridge(found: Findings) -> Verdict:
@@ -52,8 +64,13 @@ def _without_bridge(found: Findings) -> Verdict:
     probes = [trial.host for trial in found.trials if trial.host is not None]
     if any(probe.connects for probe in probes):
         return Verdict(CONNECTS, f"{who}, and the host connects: no rule for containers is met")
+    kept = next((trial.own for trial in found.trials if trial.own and trial.own.stopped), None)
+    if kept is not None:
+        return Verdict(KNOWN, f"{who}, and {refusal(kept)} the host's packets", advice=(NO_RULES_OF_OURS,))
     said = SAYS[probes[0].outcome] if probes else "its name does not resolve"
-    return Verdict(KNOWN, f"{who}, and the host does not connect ({said}): {NOT_OURS}", advice=(OWN_RULES,))
+    doubts = tuple(dict.fromkeys(text for trial in found.trials for text in of_own(trial)))
+    code, why = (UNKNOWN, NOT_KNOWN_OF_OWN) if doubts else (KNOWN, NOT_OURS)
+    return Verdict(code, f"{who}, and the host does not connect ({said}): {why}", advice=doubts)
 
 
 def _connects(found: Findings, good: list[Trial], bad: list[Trial]) -> Verdict:

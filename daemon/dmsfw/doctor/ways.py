@@ -66,7 +66,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """There and back. `back` None: the packet does not get there, or the router itself takes it."""
+    """There and back. `back` None: the packet does not get there."""
 
     there: Passage
     back: Passage | None = None
@@ -122,9 +122,15 @@ def ways(packet: Packet, host: Host) -> Ways:
     """Follow a first packet, and the answer to it. Raises: what `trace` raises."""
     way = trace(packet, host)
     there = passage(way)
-    if there.verdict is not Verdict.PASSES or there.local:
+    if there.verdict is not Verdict.PASSES:
         return Ways(there)
     return Ways(there, passage(trace(reply(way), host)))
+
+
+def own_passage(source: Address, target: Target, host: Host) -> Passage:
+    """The way of the host's own first packet to an address. Raises: what `trace` raises."""
+    assert target.address is not None  # noqa: S101 - a packet goes to an address
+    return passage(trace(Packet(src=source, dst=target.address, proto=target.proto, dport=target.port), host))
 
 
 def passage(way: Way) -> Passage:

@@ -10,8 +10,12 @@ from typing import Literal, NamedTuple
 from dmsfw.trace.effect import Effect, Kind
 from dmsfw.trace.packet import WITH_PORTS, Address, Packet
 from dmsfw.trace.scene import Scene
+from dmsfw.trace.tracked import TO_OTHERS
 
 Side = Literal["SNAT", "DNAT"]
+
+LOOPBACK: dict[int, Address] = {4: ip_address("127.0.0.1"), 6: ip_address("::1")}
+"""Where REDIRECT sends what the host itself sends (nf_nat_redirect)."""
 
 
 class Wanted(NamedTuple):
@@ -125,7 +129,7 @@ def _redirect(packet: Packet, options: Sequence[str], scene: Scene) -> tuple[Eff
         wanted = Wanted(ports=read_ports(options[1]), random="--random" in options)
     elif "--random" in options:
         wanted = Wanted(random=True)
-    address = _own(packet, packet.in_device, scene)
+    address = LOOPBACK[packet.family] if scene.hook == "OUTPUT" else _own(packet, packet.in_device, scene)
     changed = translated(packet, "DNAT", wanted._replace(first=address, last=address))
     changed = replace(changed, to_host=True, connection=replace(changed.connection, nat=_with_dnat(changed)))
     why = ""
@@ -159,7 +163,7 @@ def _masquerade(packet: Packet, options: Sequence[str], scene: Scene) -> tuple[E
 
 def _netmap(packet: Packet, options: Sequence[str], scene: Scene) -> tuple[Effect, ...]:
     network = ip_network(options[1], strict=False)
-    side: Side = "DNAT" if scene.hook == "PREROUTING" else "SNAT"
+    side: Side = "DNAT" if scene.hook in TO_OTHERS else "SNAT"
     old = packet.dst if side == "DNAT" else packet.src
     number = int(network.network_address) | (int(old) & int(network.hostmask))
     address = type(old)(number)

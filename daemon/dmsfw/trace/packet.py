@@ -120,8 +120,10 @@ class Packet:
             object.__setattr__(self, "connection", FRESH)
 
     def __hash__(self) -> int:
-        """Of what tells a packet's forms on its way apart: of all fields it would take twenty times as long, and it is
-        asked for at every rule."""
+        """Of what tells a packet's forms on its way apart.
+
+        Of all fields it would take twenty times as long, and it is asked for at every rule.
+        """
         return hash((self.mark, self.sport, self.dport, self.in_device, self.out_device, self.ctstate))
 
     def _check_protocol(self) -> None:

@@ -15,7 +15,8 @@ KERNEL_SAYS = "RTNETLINK answers: "
 def ask(shell: Shell, packet: Packet) -> Route:
     """Ask for the packet's way. An old `ip` that does not know of ports is asked without them."""
     command = ["ip", f"-{packet.family}", "route", "get", str(packet.dst), "from", str(packet.src)]
-    command += ["iif", packet.in_device] + (["mark", f"0x{packet.mark:x}"] if packet.mark else [])
+    command += ["iif", packet.in_device] if packet.in_device else []
+    command += ["mark", f"0x{packet.mark:x}"] if packet.mark else []
     ports = _ports(packet)
     said = shell.run(*command, *ports)
     if ports and said.code not in {0, None} and KERNEL_SAYS not in said.err:

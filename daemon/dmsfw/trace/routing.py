@@ -50,11 +50,15 @@ class Routing:
         if self._out:
             self._compare(found)
             return Route("forward", self._out, text=ASKED_FOR)
-        if self._host.forwards(packet.family, packet.in_device) is False and found.kind in {"none", "forward"}:
+        if packet.in_device and self._is_kept(packet, found):
             return Route("none", text=f"forwarding is off for what comes in by {packet.in_device}")
         if self._stays_in_bridge(packet, found):
             return Route("bridged", found.device)
         return found
+
+    def _is_kept(self, packet: Packet, found: Route) -> bool:
+        """The host forwards nothing of what comes in there."""
+        return found.kind in {"none", "forward"} and self._host.forwards(packet.family, packet.in_device) is False
 
     def _compare(self, found: Route) -> None:
         if found.kind == "forward" and found.device != self._out:

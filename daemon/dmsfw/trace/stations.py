@@ -23,6 +23,7 @@ TABLES = {
     "PREROUTING": {"raw": -300, "mangle": -150, "nat": -100},
     "INPUT": {"mangle": -150, "filter": 0, "security": 50, "nat": 100},
     "FORWARD": {"mangle": -150, "filter": 0, "security": 50},
+    "OUTPUT": {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50},
     "POSTROUTING": {"mangle": -150, "nat": 100},
 }
 """Tables of iptables by hook, with their priorities (linux/netfilter_ipv4.h)."""
@@ -31,9 +32,9 @@ LATE_SECURITY = 150
 """The priority of iptables-nft's table security."""
 
 TRACKING = -200
-"""Connection tracking in PREROUTING: what comes before it sees no connection."""
+"""Connection tracking in PREROUTING and OUTPUT: what comes before it sees no connection."""
 
-NAT = {"PREROUTING": -100, "INPUT": 100, "FORWARD": 100, "POSTROUTING": 100}
+NAT = {"PREROUTING": -100, "INPUT": 100, "FORWARD": 100, "OUTPUT": -100, "POSTROUTING": 100}
 """Where translations are asked for."""
 
 JUDGES = 0

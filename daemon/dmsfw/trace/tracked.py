@@ -9,6 +9,9 @@ from dmsfw.trace.packet import WITH_PORTS, Connection, Ends, Packet, State
 from dmsfw.trace.result import End, Step, Verdict, Way
 
 ECHO_REPLY = {"icmp": (0, 0), "icmpv6": (129, 0)}
+TO_OTHERS = frozenset({"PREROUTING", "OUTPUT"})
+"""Hooks that translate where a packet goes to; the others, where it comes from."""
+
 OTHER_END = {"src": "dst", "dst": "src", "sport": "dport", "dport": "sport"}
 
 
@@ -22,7 +25,7 @@ def asks_nat(packet: Packet, hook: str) -> bool:
     if packet.ctstate != "NEW" and not (packet.ctstate == "RELATED" and packet.icmp is None):
         return False
     done = (packet.connection.nat or frozenset()) | packet.connection.settled
-    return not packet.to_host and "DNAT" not in done if hook == "PREROUTING" else "SNAT" not in done
+    return not packet.to_host and "DNAT" not in done if hook in TO_OTHERS else "SNAT" not in done
 
 
 def is_cut_off(packet: Packet, hook: str) -> bool:
@@ -37,7 +40,7 @@ def carried_over(packet: Packet, hook: str, note: Callable[[Step], None]) -> Pac
     ends = _translation(packet.connection)
     if ends is None or packet.ctstate == "NEW" or not _is_translated(packet.connection, hook):
         return packet
-    if hook == "PREROUTING":
+    if hook in TO_OTHERS:
         port = ends.dport if packet.proto in WITH_PORTS else None
         changed = packet.sent_to(ends.dst, port).known("dst", "dport")
         does = f"sends it to {_text(ends.dst, port)}"
@@ -52,8 +55,7 @@ def carried_over(packet: Packet, hook: str, note: Callable[[Step], None]) -> Pac
 
 def _is_translated(connection: Connection, hook: str) -> bool:
     """The hook has something to do: the other direction is undone where the first packet was changed."""
-    forth = "DNAT" if hook == "PREROUTING" else "SNAT"
-    back = "SNAT" if hook == "PREROUTING" else "DNAT"
+    forth, back = ("DNAT", "SNAT") if hook in TO_OTHERS else ("SNAT", "DNAT")
     return connection.nat is None or (forth if connection.direction == "original" else back) in connection.nat
 
 
@@ -75,11 +77,9 @@ def reply(way: Way) -> Packet:
 
     Nothing is known of a packet that was kept from tracking, so the answer to it belongs to no connection.
 
-    An answer of the host itself is not followed. Raises: ValueError for that, and for a packet that does not pass.
+    Raises: ValueError for a packet that does not pass.
     """
     end = _passing(way)
-    if end.local:
-        raise ValueError("the host itself answers: its own packets are not followed")
     tracked = is_tracked(end.packet)
     connection = replace(_connection(way, end), direction="reply") if tracked else Connection()
     ends = end.packet.ends.turned()

@@ -6,6 +6,10 @@
     FORWARD      mangle, filter, security            for others, then
     POSTROUTING  mangle, nat
 
+What the host itself sends is routed first, passes OUTPUT (raw, tracking, mangle, nat, filter, security), is routed
+again where that made another packet of it, and passes POSTROUTING. OUTPUT sees the device of the first decision only.
+What it sends to itself comes back by lo, and passes PREROUTING and INPUT with the connection that it has.
+
 The base chains of nftables come in between by their priority (stations.py).
 
 nat is asked by the first packet of a connection only; every other one is translated as that was. iptables-nft has its
@@ -29,12 +33,20 @@ from dmsfw.trace.stations import JUDGES, NAT, TRACKING, Station, stations
 from dmsfw.trace.tracked import asks_nat, carried_over, is_cut_off, is_tracked
 from dmsfw.trace.walk import TooMuch
 
+FIRST = frozenset({"PREROUTING", "OUTPUT"})
+"""Hooks in which connection tracking sees a packet first."""
+
+LOOPBACK = "lo"
+
 SEES_IN_DEVICE = (5, 7)
 """Kernels before this one tell POSTROUTING no in-device (28f8bfd1ac94)."""
 
 
 def trace(packet: Packet, host: Host) -> Way:
-    """The way of a packet that arrives on a device. Never raises for what the host says."""
+    """The way of a packet that arrives on its `in_device`; without one, that the host itself sends.
+
+    Never raises for what the host says.
+    """
     return _Journey(packet, host).way()
 
 
@@ -64,6 +76,12 @@ class _Journey:
         return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes))
 
     def _go(self, routing: Routing) -> None:
+        if self._packet.in_device:
+            self._arrive(routing)
+        else:
+            self._send(routing)
+
+    def _arrive(self, routing: Routing) -> None:
         live = self._hook("PREROUTING", {replace(self._packet, out_device=""): WHOLE})
         local, onward, ended = routing.decide(live)
         self._ended += ended
@@ -72,16 +90,41 @@ class _Journey:
         live = self._hook("FORWARD", onward)
         if self._host.kernel() < SEES_IN_DEVICE:
             live = {replace(packet, in_device=""): share for packet, share in live.items()}
+        self._leave(live)
+
+    def _send(self, routing: Routing) -> None:
+        kept: Live = {}
+        changed: Live = {}
+        for packet, share in self._hook("OUTPUT", self._routed(routing, {self._packet: WHOLE})).items():
+            is_other = packet.to_host or (packet.dst, packet.mark) != (self._packet.dst, self._packet.mark)
+            add(changed if is_other else kept, packet, share)
+        for packet, share in self._routed(routing, changed).items():
+            add(kept, packet, share)
+        self._leave(kept)
+
+    def _routed(self, routing: Routing, live: Live) -> Live:
+        """The host's own packets with the device that each leaves by: lo where it is for the host itself."""
+        local, onward, ended = routing.decide({replace(packet, out_device=""): live[packet] for packet in live})
+        self._ended += ended
+        return {**onward, **{replace(packet, out_device=LOOPBACK): local[packet] for packet in local}}
+
+    def _leave(self, live: Live) -> None:
+        back: Live = {}
         for packet, share in self._hook("POSTROUTING", live).items():
+            if packet.out_device == LOOPBACK:
+                add(back, _come_back(packet), share)
+            else:
+                self._pass(packet, share)
+        for packet, share in self._hook("INPUT", self._hook("PREROUTING", back, tracked=True)).items():
             self._pass(packet, share)
 
     def _pass(self, packet: Packet, share: Share) -> None:
         self._ended.append(Ended(Verdict.PASSES, self._accepted, packet, share))
 
-    def _hook(self, hook: str, live: Live) -> Live:
-        """By all that is asked there, in order of priority."""
+    def _hook(self, hook: str, live: Live, *, tracked: bool = False) -> Live:
+        """By all that is asked there, in order of priority. `tracked`: its connection is known already."""
         found = stations(self._host, self._packet.family, hook)
-        if hook == "PREROUTING":
+        if hook in FIRST and not tracked:
             live = {_not_tracked(one): live[one] for one in live}
             live = self._tracked(self._plain(hook, live, [one for one in found if one.priority < TRACKING]))
             found = [one for one in found if one.priority >= TRACKING]
@@ -145,7 +188,7 @@ class _Journey:
 
     def _remember(self, station: Station, hook: str, trail: tuple[Step, ...]) -> None:
         """What let it pass: the first rule of a filter; where no rule did, the first policy."""
-        if station.priority != JUDGES or hook not in {"INPUT", "FORWARD"} or not trail:
+        if station.priority != JUDGES or hook not in {"INPUT", "FORWARD", "OUTPUT"} or not trail:
             return
         if not self._accepted or (_is_policy(self._accepted) and not _is_policy(trail)):
             self._accepted = trail
@@ -182,12 +225,20 @@ def _asked(chain: BaseChain) -> str:
 
 
 def _hooks(packet: Packet) -> tuple[str, ...]:
+    if not packet.in_device:
+        return ("output", "postrouting")
     return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
 
 
 def _is_policy(trail: tuple[Step, ...]) -> bool:
     place = trail[-1].place
     return place is not None and place.number == 0
+
+
+def _come_back(packet: Packet) -> Packet:
+    """What was sent by lo, as it arrives: translated as far as it will ever be (nf_nat_initialized)."""
+    connection = replace(packet.connection, settled=frozenset({"SNAT", "DNAT"}))
+    return replace(packet, in_device=packet.out_device, out_device="", connection=connection)
 
 
 def _not_tracked(packet: Packet) -> Packet:

@@ -1,4 +1,4 @@
-"""Where nftables cannot be followed: its own chains on the hooks that a routed packet passes.
+"""Where nftables cannot be followed: its own chains on the hooks that a packet of IP passes.
 
 Those of iptables-nft are no such chains: its rules are listed by iptables-nft-save.
 """

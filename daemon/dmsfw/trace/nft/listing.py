@@ -9,7 +9,7 @@ from dmsfw.trace.nft.model import HOOKS, Base, Chain, Nftables, Rule, Store, Tab
 from dmsfw.trace.shell import Shell
 
 FAMILIES = frozenset({"inet", "ip", "ip6"})
-KINDS = frozenset({"filter", "nat"})
+KINDS = frozenset({"filter", "nat", "route"})
 POLICIES = frozenset({"accept", "drop"})
 
 Thing = dict[str, object]

@@ -10,8 +10,8 @@ from dmsfw.trace.packet import Family
 Listed = Any
 """What nft has listed: whatever JSON can say. Who takes it apart has to expect any shape."""
 
-HOOKS = {"prerouting": "PREROUTING", "input": "INPUT", "forward": "FORWARD", "postrouting": "POSTROUTING"}
-"""Hooks that a routed packet passes, by the names of iptables."""
+HOOKS = {name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")}
+"""Hooks that a packet of IP passes, by the names of iptables."""
 
 SEES = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
 """Families of tables that are asked about packets of a family."""
@@ -29,7 +29,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Base:
-    """What makes a chain a base chain. `kind`: filter or nat. `hook` by the name of nftables."""
+    """What makes a chain a base chain. `kind`: filter, nat or route. `hook` by the name of nftables."""
 
     kind: str
     hook: str
