@@ -205,11 +205,16 @@ class Chronicle:
         rules = {**dict(before.plan.rules_by_bridge if before else ()), **dict(outcome.plan.rules_by_bridge)}
         for message, keys in lines:
             log.info(message, **{**keys, "rules": rules.get(keys["bridge"], keys["rules"])})
-        if outcome.plan and not lines:
-            self._counts.repairs += 1
-            signs = [change.sign for change in outcome.plan.changes]
-            say = log.debug if self._news.last("quarrel") else log.info
-            say("rules repaired", trigger=sorted(triggers), added=signs.count("+"), removed=signs.count("-"))
+        if lines or not outcome.plan:
+            return
+        signs = [change.sign for change in outcome.plan.changes]
+        keys = {"trigger": sorted(triggers), "added": signs.count("+"), "removed": signs.count("-")}
+        if before is not None and before.grants != outcome.grants:
+            log.info("rules renamed", **keys)
+            return
+        self._counts.repairs += 1
+        say = log.debug if self._news.last("quarrel") else log.info
+        say("rules repaired", **keys)
 
     def _advise(self, snapshot: Snapshot, stands: Standing) -> None:
         names = tuple(network.name for network in snapshot.networks if network.driver == "bridge")

@@ -171,6 +171,14 @@ def test_rules_that_somebody_removed_are_repaired_and_their_trigger_is_told(tell
     }
 
 
+def test_another_name_for_a_policy_is_no_repair(teller: Teller) -> None:
+    teller.passes(outcome(MAIL))
+    renamed = settings(replace(SMTPS_POLICY, name="mail"))
+    (entry,) = teller.passes(outcome(MAIL, settings=renamed, plan=WRITTEN), "config")
+    assert (entry["event"], entry["trigger"], entry["added"]) == ("rules renamed", ["config"], 2)
+    assert events(teller.passes(outcome(MAIL, settings=renamed, plan=WRITTEN), "tables")) == ["rules repaired"]
+
+
 def test_a_policy_that_selects_nothing_is_told_once_and_again_when_the_networks_change(teller: Teller) -> None:
     idle = settings(Policy("smtps", networks=("mial",)))
     (_, entry) = teller.passes(outcome(MAIL, replace(WEB, driver="overlay"), settings=idle))
