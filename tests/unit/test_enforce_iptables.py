@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dmsfw.enforce import diff
 from dmsfw.enforce.iptables import Iptables
 from dmsfw.enforce.render import TABLES, TableKey, hook, render
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
@@ -73,6 +74,18 @@ def test_nothing_to_do_commits_nothing() -> None:
     tables, enforcer = converged(grant(), SIX)
     assert not enforcer.converge([grant(), SIX]).changes
     assert not tables.commits
+
+
+def test_a_table_that_nothing_new_is_due_in_is_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, enforcer = converged(grant(), SIX)
+    compared: list[TableKey] = []
+    edits = diff.edits
+    monkeypatch.setattr(diff, "edits", lambda key, *rest: compared.append(key) or edits(key, *rest))
+    enforcer.converge([grant(), grant(587), SIX])
+    assert set(compared) == {NAT, FILTER}
+    tables.tables[FILTER6][FILTER6.own] = ()
+    assert enforcer.converge([grant(), SIX]).changes
+    assert FILTER6 in compared
 
 
 def test_a_nat_table_that_fails_keeps_filter_shut_but_not_the_other_family() -> None:

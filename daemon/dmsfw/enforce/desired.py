@@ -65,6 +65,10 @@ class Renderer:
         return Desired(grants, {key: self._wanted(key, found) for key, found in rules.items()}, faults, counts)
 
     def _wanted(self, key: TableKey, rules: dict[Hashable, RuleSpec]) -> Wanted:
+        """The very same as before for a table in which nothing else is due: it is not compared again then."""
+        before = self._last.wanted.get(key) if self._last else None
+        if before is not None and before.rules == rules:
+            return before
         spec = hook(key)
         return Wanted(rules, spec, self._tables.key_of(spec) if rules else None)
 
