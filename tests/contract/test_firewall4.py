@@ -15,6 +15,7 @@ import pytest
 from dmsfw.decide.grants import grants
 from dmsfw.errors import TableChanged, TableRefused
 from dmsfw.firewall4.enforcer import Firewall4
+from dmsfw.firewall4.netlink import Question
 from dmsfw.firewall4.program import Nft, NotSupported
 from dmsfw.model import Grant, PortRange
 from tests.contract.benches import enable_forwarding
@@ -367,7 +368,7 @@ def test_who_removes_a_jump_right_behind_a_transaction_of_mere_elements_is_notic
 @pytest.mark.usefixtures("fw4")
 def test_after_a_transaction_of_mere_elements_only_their_sets_are_read_again() -> None:
     class Frugal(Nft):
-        def table(self) -> str | None:
+        def table(self) -> str:
             raise AssertionError("the whole table was read")
 
     firewall = enforcer()
@@ -380,12 +381,65 @@ def test_after_a_transaction_of_mere_elements_only_their_sets_are_read_again() -
     assert not enforcer().converge([MAIL6])
 
 
+class Interrupted(Question):
+    """The kernel, and somebody who writes right behind the answer to one question for its generation."""
+
+    def __init__(self, number: int, deed: str) -> None:
+        super().__init__()
+        self.left, self.deed = number, deed
+
+    def generation(self) -> int:
+        answer = super().generation()
+        self.left -= 1
+        if self.left == 0:
+            nft(self.deed)
+        return answer
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.usefixtures("fw4")
+def test_who_writes_at_any_moment_of_a_pass_is_noticed(number: int) -> None:
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    sound = len(ours())
+    firewall.kernel.close()
+    firewall.kernel = Interrupted(number, "flush chain inet fw4 forward")
+    try:
+        firewall.converge([MAIL, MAIL6])
+        again = firewall.changed()
+    except TableChanged:
+        again = True
+    if again:
+        firewall.converge([MAIL, MAIL6])
+    assert len(ours()) == sound + 1
+
+
+@pytest.mark.parametrize("ask", [Firewall4.changed, Firewall4.touched])
+@pytest.mark.usefixtures("fw4")
+def test_a_repair_that_failed_is_still_due_whoever_looked_meanwhile(ask: Callable[[Firewall4], bool]) -> None:
+    class Failing(Nft):
+        def commit(self, commands: object) -> None:
+            raise TableRefused(f"nft does not answer: {len(str(commands))} bytes")
+
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    sound = ours()
+    reload()
+    firewall.nft = Failing()
+    with pytest.raises(TableRefused):
+        firewall.converge([MAIL])
+    ask(firewall)
+    firewall.nft = Nft()
+    assert firewall.converge([MAIL])
+    assert sorted(ours()) == sorted(sound)
+
+
 @pytest.mark.parametrize("somebody_writes", [True, False])
 @pytest.mark.usefixtures("fw4")
 def test_half_a_listing_is_a_lost_race_only_if_somebody_wrote_meanwhile(*, somebody_writes: bool) -> None:
     class Half(Nft):
-        def table(self) -> str | None:
-            return self.half(super().table() or "")
+        def table(self) -> str:
+            return self.half(super().table())
 
         def sets(self, names: Sequence[str]) -> str:
             return self.half(super().sets(names))

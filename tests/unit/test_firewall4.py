@@ -101,6 +101,7 @@ FAILURES = {
     "internal:0:0-0: Error: Could not process rule: No such file or directory": (TableChanged, "meanwhile"),
     "internal:0:0-0: Error: Could not process rule: Operation not supported": (NotSupported, "does not take it"),
     "netlink: Error: cache initialization failed: Operation not permitted": (TableRefused, "another program owns"),
+    "nft: error while loading libjansson.so.4: No such file or directory": (TableRefused, "nft: nft: error while load"),
     "Error: \x1b[31mevil": (TableRefused, r"nft: \?\[31mevil"),
     "": (TableRefused, "ended with 3"),
 }
@@ -122,6 +123,16 @@ def test_a_failure_of_nft_is_one_clear_line(program: Path, said: str, expected: 
     with pytest.raises(kind, match=words) as raised:
         Nft().commit([])
     assert "\n" not in str(raised.value)
+
+
+def test_a_loader_that_lacks_a_library_does_not_say_that_there_is_no_table(program: Path) -> None:
+    program.write_text(
+        "#!/bin/sh\necho 'Error loading shared library libjansson.so.4: No such file or directory' >&2\nexit 127"
+    )
+    program.chmod(0o755)
+    for ask in (Nft().table, lambda: Nft().commit([])):
+        with pytest.raises(TableRefused, match="nft: Error loading shared library"):
+            ask()
 
 
 def test_a_machine_without_nft_is_told_what_to_install(program: Path) -> None:

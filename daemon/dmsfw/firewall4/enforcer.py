@@ -37,8 +37,8 @@ STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so nothing fil
 class Program(Protocol):
     """nft."""
 
-    def table(self) -> str | None:
-        """firewall4's table as JSON; None where there is none. Raises: EnforceError."""
+    def table(self) -> str:
+        """firewall4's table as JSON. Raises: EnforceError."""
 
     def sets(self, names: Sequence[str]) -> str:
         """Some of its sets as JSON. Raises: EnforceError."""
@@ -124,6 +124,7 @@ class Firewall4:
         asked = (tuple(grants), self._wanted(grants).included)
         if self._last is not None and (generation, *self._last[:2]) == (self._settled, *asked):
             return self._last[2]
+        self._last = None  # should this pass fail, the next one looks, whatever was heard in between
         seen = self._seen if self._seen is not None and self._seen.generation == generation else self._look()
         wanted = self._wanted(grants)
         done = self._edits(seen.image, wanted)
@@ -180,12 +181,14 @@ class Firewall4:
         listed = self._read(generation, lambda: parse_sets(self.nft.sets(names)))
         return _Seen(generation, replace(before.image, sets={**before.image.sets, **listed}))
 
-    def _whole(self) -> TableImage | None:
-        listed = self.nft.table()
-        return None if listed is None else parse(listed)
+    def _whole(self) -> TableImage:
+        return parse(self.nft.table())
 
     def _read(self, generation: int, read: Callable[[], T]) -> T:
-        """Read. While somebody writes, nft may list half a document: that is a lost race. Raises: TableChanged."""
+        """Read. While somebody writes, nft may list half a document, or find nothing: that is a lost race.
+
+        Raises: TableChanged; TableRefused.
+        """
         try:
             return read()
         except TableRefused as error:
@@ -194,11 +197,13 @@ class Firewall4:
             raise TableChanged(f"table {FAMILY} {TABLE} was written meanwhile: {error}") from error
 
     def _heard(self) -> int:
-        """The generation of now, and what was heard of up to it is known."""
-        generation = self.kernel.generation()
+        """The generation of now, and what was heard of up to it is known.
+
+        The ear is emptied first: who writes between the two has another generation, or is heard of later.
+        """
         if self._ear is not None:
             self._ear.listen()
-        return generation
+        return self.kernel.generation()
 
     def _edits(self, image: TableImage | None, wanted: Wanted) -> Edits:
         return Edits() if image is None else diff.edits(image, wanted)

@@ -20,14 +20,21 @@ LIMIT = 200
 
 NOT_PLAIN = re.compile(r"[^ -~]")
 
-GONE = "No such file or directory"
-
 NO_JSON = "JSON support not compiled-in"
 
 NOT_INSTALLED = "nft is not installed: opkg install nftables-json"
 
-LOST_RACES = (GONE, "File exists", "Device or resource busy", "Interrupted system call", "Resource temporarily")
+LOST_RACES = (
+    "No such file or directory",
+    "File exists",
+    "Device or resource busy",
+    "Interrupted system call",
+    "Resource temporarily",
+)
 """What a transaction says when somebody else's has come before it."""
+
+NFTS_OWN = "Error: "
+"""Stands before nft's own words; a loader's or a shell's are others."""
 
 
 NO_SUCH_SETS = ("Operation not supported", "Invalid argument")
@@ -41,14 +48,15 @@ class NotSupported(TableRefused):
 class Nft:
     """The program, found on the PATH."""
 
-    def table(self) -> str | None:
-        """firewall4's table with all in it, as JSON; None where there is no such table. Raises: EnforceError."""
+    def table(self) -> str:
+        """firewall4's table with all in it, as JSON. Raises: EnforceError.
+
+        Whether there is one is asked of the kernel: a loader that lacks a library uses nft's words for a missing table.
+        """
         done = _run(["nft", "-j", "-p", "list", "table", FAMILY, TABLE], "")
-        if done.returncode == 0:
-            return done.stdout
-        if GONE in done.stderr:
-            return None
-        raise _fault(done, writes=False)
+        if done.returncode:
+            raise _fault(done, writes=False)
+        return done.stdout
 
     def sets(self, names: Sequence[str]) -> str:
         """Some sets of this table with all in them: one JSON document behind the other. Raises: EnforceError.
@@ -95,7 +103,7 @@ def _fault(done: subprocess.CompletedProcess[str], *, writes: bool) -> EnforceEr
     said = done.stderr
     if NO_JSON in said:
         return TableRefused("this nft speaks no JSON: opkg install nftables-json (in place of nftables-nojson)")
-    if writes and any(words in said for words in LOST_RACES):
+    if writes and NFTS_OWN in said and any(words in said for words in LOST_RACES):
         return TableChanged(f"table {FAMILY} {TABLE} was written meanwhile: {_first_line(said)}")
     if any(words in said for words in NO_SUCH_SETS):
         return NotSupported(f"this kernel does not take it: {_first_line(said)}")
@@ -109,4 +117,4 @@ def _fault(done: subprocess.CompletedProcess[str], *, writes: bool) -> EnforceEr
 
 def _first_line(said: str) -> str:
     line = next((line for line in said.splitlines() if line.strip()), "")
-    return NOT_PLAIN.sub("?", line.rpartition("Error: ")[2].strip())[:LIMIT]
+    return NOT_PLAIN.sub("?", line.rpartition(NFTS_OWN)[2].strip())[:LIMIT]
