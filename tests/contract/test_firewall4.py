@@ -43,6 +43,10 @@ DAMAGES = {
     "an element of another form is added": lambda: nft(
         'add element inet fw4 dmsfw1_outall4 { "br*" . "w*" . 1.2.3.4 . 0-9 }'
     ),
+    "an element is added that JSON cannot name": lambda: nft(
+        'add element inet fw4 dmsfw1_nat4 { "tcp" . "@wan" . 10.0.0.0/8 . tcp . 1-65535 }'
+    ),
+    "an element that holds everything is added": lambda: nft("add element inet fw4 dmsfw1_nat4 { * }"),
     "the jump is removed": lambda: drop("forward"),
     "the jump in nat is removed": lambda: drop("srcnat"),
     "the jump is doubled": lambda: nft("add rule inet fw4 forward jump dmsfw1_forward"),
@@ -332,6 +336,65 @@ def test_other_peoples_elements_and_sets_do_not_wake() -> None:
     firewall.converge([MAIL])
     nft("flush set inet fw4 dmsfw1_nat4")
     assert firewall.changed()
+
+
+@pytest.mark.parametrize("program", [Nft, Old])
+@pytest.mark.parametrize("name", ["@evil", "@dmsfw1_nat4", "@", "tcp", "redirect"])
+@pytest.mark.usefixtures("fw4")
+def test_a_name_that_nft_would_misread_is_refused_aloud_and_shuts_nobody_else_out(
+    name: str, program: type[Nft]
+) -> None:
+    firewall = enforcer(NOWHERE, program())
+    firewall.converge([MAIL])
+    sound = ours()
+    for grant in (replace(MAIL, bridge=name), replace(MAIL, uplink=name)):
+        plan = firewall.converge([grant, MAIL])
+        assert plan.notes == (
+            f"nft takes the name of device {name} for something else: nothing is opened for it on firewall4",
+        )
+        assert ours() == sound
+    assert firewall.converge([MAIL]).notes == ()
+
+
+@pytest.mark.parametrize("name", ["accept", "ip", "label", "any", "465", "10.0.0.1", "true", "-x", "a@b", "x" * 15])
+@pytest.mark.usefixtures("fw4")
+def test_any_other_name_is_a_name(name: str) -> None:
+    firewall, grant = enforcer(), replace(MAIL, bridge=name)
+    firewall.converge([grant])
+    assert elements("dmsfw1_nat4")[0]["elem"]["val"]["concat"][0] == name
+    assert not enforcer().plan([grant])
+
+
+@pytest.mark.usefixtures("fw4")
+def test_a_set_most_of_which_goes_is_made_anew_since_the_kernel_looks_for_each_that_goes() -> None:
+    ports = tuple(PortRange(port, port) for port in range(2, 802, 2))
+    firewall = enforcer()
+    firewall.converge([MAIL, replace(MAIL, bridge="br-many", ports=ports)])
+    done = [change.text for change in firewall.converge([MAIL]).changes]
+    assert "delete set inet fw4 dmsfw1_nat4" in done
+    assert not [text for text in done if text.startswith("delete element")]
+    assert len(elements("dmsfw1_nat4")) == 1
+    assert not enforcer().plan([MAIL])
+
+
+@pytest.mark.usefixtures("fw4")
+def test_a_set_that_somebody_uses_is_emptied_where_it_cannot_be_made_anew() -> None:
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    nft("add rule inet fw4 input iifname . oifname . ip saddr . meta l4proto . th dport @dmsfw1_nat4 drop")
+    nft('add element inet fw4 dmsfw1_nat4 { "tcp" . "wan" . 10.0.0.0/8 . tcp . 1-65535 }')
+    firewall.converge([MAIL])
+    assert len(elements("dmsfw1_nat4")) == 1
+    assert not enforcer().plan([MAIL])
+
+
+@pytest.mark.usefixtures("fw4")
+def test_where_nothing_is_due_what_the_include_files_have_not_brought_yet_is_not_made() -> None:
+    before = listing("ruleset")
+    firewall = enforcer(INCLUDES)
+    assert not firewall.converge(())
+    assert listing("ruleset") == before
+    assert firewall.converge([MAIL])
 
 
 class Meddler(Nft):

@@ -50,6 +50,7 @@ SAID_BY = {
     "decide/grants.py": ("obstacle",),
     "enforce/build.py": ("_fault",),
     "enforce/nftables.py": ("obstacles",),
+    "firewall4/names.py": ("unsaid",),
     "firewall4/render.py": ("_overlap",),
     "enforce/sockopt.py": ("refusal",),
     "observe/docker.py": ("reason",),

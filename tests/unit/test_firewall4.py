@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4 import rules
 from dmsfw.firewall4.boxes import Box, Cutter, Span, disjoint, meet
-from dmsfw.firewall4.document import parse, parse_sets
+from dmsfw.firewall4.document import definition, parse, parse_sets
 from dmsfw.firewall4.keys import box_of, value_of
 from dmsfw.firewall4.netlink import messages
 from dmsfw.firewall4.program import Nft, NotSupported
@@ -61,6 +61,26 @@ def test_networks_that_overlap_are_not_opened_together_where_the_two_sets_would_
     rendered = render([first, second])
     assert len(rendered.elements["dmsfw1_natto4"]) == 1
     assert "br-b (10.1.1.0/24) and br-a (10.1.0.0/16) overlap" in rendered.refused[0]
+
+
+def test_networks_are_held_against_each_other_once_however_many_destinations_they_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    meets = Span.meets
+    monkeypatch.setattr(Span, "meets", lambda one, other: asked.append(one) or meets(one, other))
+    there = [ip_network(f"192.0.2.{number}/32") for number in range(20)]
+    networks = [replace(GRANT, bridge=f"br-{n}", subnet=ip_network(f"10.{n}.0.0/16")) for n in range(20)]
+    render([replace(grant, destination=one) for grant in networks for one in there])
+    assert len(asked) < 1000  # of 79,800 pairs of grants
+
+
+def test_a_single_flag_may_be_listed_as_it_is_or_in_an_array() -> None:
+    types = list(SETS["dmsfw1_from4"].types)
+    for flags in ("interval", ["interval"]):
+        listed = {"family": "inet", "table": "fw4", "name": "dmsfw1_from4", "type": types, "flags": flags}
+        found = parse(json.dumps({"nftables": [{"set": listed}]})).sets["dmsfw1_from4"]
+        assert found.definition == definition(SETS["dmsfw1_from4"])
 
 
 def test_addresses_are_prefixes_where_they_can_be() -> None:

@@ -2,6 +2,7 @@
 
 sets       the sets and what their keys are made of; their names bear a version
 boxes      elements of one set must not overlap: boxes are cut until they do not              (pure)
+names      devices' names that nft's JSON would misread                                       (pure)
 render     grants -> elements                                                                 (pure)
 rules      the constant chains, and where the two jumps to them stand                         (pure)
 keys       a set's keys in JSON, both ways                                                    (pure)

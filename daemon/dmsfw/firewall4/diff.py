@@ -8,6 +8,8 @@ comment begins with `dmsfw:`. Everything else is other people's and stays as it 
 3. Our sets hold exactly the elements that are due.
 4. Where nothing is due and no include file brings them, neither sets nor chains nor jumps are left.
 5. Where the kernel has no such sets, our chains hold rules instead, all of them made anew when one changes.
+6. A set that is of another make, or holds what nft's JSON cannot name, or much that has to go, is made anew: an element
+   that goes is looked for among all the others, a set that goes is not.
 """
 
 from __future__ import annotations
@@ -21,8 +23,12 @@ from dmsfw.firewall4.boxes import Box
 from dmsfw.firewall4.document import Chain, Element, ListedSet, Rule, TableImage, definition
 from dmsfw.firewall4.edits import PLACE, Edits, Wanted
 from dmsfw.firewall4.keys import Json, text_of, value_of
+from dmsfw.firewall4.names import is_sayable
 from dmsfw.firewall4.rules import HOOKS, Hook
 from dmsfw.firewall4.sets import SETS, SetSpec
+
+MANY, ADDS = 100_000, 1000
+"""Looks at an element that are never too many (a tenth of a second); and how many of them one that is added costs."""
 
 OWN_CHAINS = frozenset(hook.own for hook in HOOKS)
 
@@ -30,15 +36,18 @@ OWN_CHAINS = frozenset(hook.own for hook in HOOKS)
 def edits(image: TableImage, wanted: Wanted) -> Edits:
     """All that has to be done. Raises: TableRefused when this is no table of firewall4's."""
     done = Edits()
-    due = [hook for hook in HOOKS if wanted.due]
+    due = HOOKS if wanted.is_due(image) else ()
+    with_sets = bool(due) and wanted.plainly is None
+    stale = _stale(image, wanted) if with_sets else {}
+    anew = _anew(image, stale)
     jumps = {hook.chain: _kept_jump(image, hook, wanted) for hook in due}
-    broken = [hook for hook in due if not _is_whole(image, hook, wanted)]
+    broken = [hook for hook in due if anew or not _is_whole(image, hook, wanted)]
     _remove_rules(done, image, [rule for rule in jumps.values() if rule is not None])
     _remove_chains(done, image, broken, keep=OWN_CHAINS if due else frozenset())
-    _remove_sets(done, image, keep=wanted.with_sets)
-    if wanted.with_sets:
-        _make_sets(done, image)
-        _fill_sets(done, image, wanted.rendered.elements)
+    _remove_sets(done, image, frozenset(SETS) - anew if with_sets else frozenset())
+    if with_sets:
+        _make_sets(done, image, anew)
+        _fill_sets(done, image, wanted, {name: gone for name, gone in stale.items() if name not in anew})
     for hook in broken:
         _make_chain(done, image, hook, wanted)
     for hook in due:
@@ -55,17 +64,35 @@ def _kept_jump(image: TableImage, hook: Hook, wanted: Wanted) -> Rule | None:
 
 
 def _is_whole(image: TableImage, hook: Hook, wanted: Wanted) -> bool:
-    """Whether our chain is there, holds the constant rules, and looks up sets that may stay."""
+    """Whether our chain is there and holds the constant rules."""
     chain = image.chains.get(hook.own)
     content = wanted.content(hook)
-    if chain is None or chain.hook or len(chain.rules) != len(content) or (wanted.with_sets and _odd_sets(image)):
+    if chain is None or chain.hook or len(chain.rules) != len(content):
         return False
     return all(wanted.says(rule, rule_wanted) for rule, rule_wanted in zip(chain.rules, content, strict=True))
 
 
-def _odd_sets(image: TableImage) -> list[ListedSet]:
-    """Sets of our names that are of another make."""
-    return [one for one in image.sets.values() if one.name in SETS and one.definition != definition(SETS[one.name])]
+def _stale(image: TableImage, wanted: Wanted) -> dict[str, list[Element]]:
+    """What has to go from each of our sets that is there."""
+    return {
+        name: [one for one in image.sets[name].elements if one.box is None or due.get(one.box) != one.comment]
+        for name, due in wanted.rendered.elements.items()
+        if name in image.sets
+    }
+
+
+def _anew(image: TableImage, stale: Mapping[str, Sequence[Element]]) -> frozenset[str]:
+    """The sets that have to be made anew."""
+    return frozenset(name for name, gone in stale.items() if not _may_stay(image.sets[name], gone))
+
+
+def _may_stay(listed: ListedSet, stale: Sequence[Element]) -> bool:
+    there, gone = len(listed.elements), len(stale)
+    if listed.definition != definition(SETS[listed.name]) or gone * there > max(MANY, ADDS * (there - gone)):
+        return False
+    return all(
+        one.box is not None and all(is_sayable(part) for part in one.box if isinstance(part, str)) for one in stale
+    )
 
 
 def _remove_rules(done: Edits, image: TableImage, kept: Sequence[Rule]) -> None:
@@ -89,14 +116,13 @@ def _remove_chains(done: Edits, image: TableImage, broken: Sequence[Hook], keep:
         done.tell("-", f"delete chain {PLACE} {chain.name}")
 
 
-def _remove_sets(done: Edits, image: TableImage, *, keep: bool) -> None:
+def _remove_sets(done: Edits, image: TableImage, keep: frozenset[str]) -> None:
     """Sets that nobody's rule names any more go; of others, which would fail the transaction, what is in them does."""
-    odd = _odd_sets(image)
     for one in image.sets.values():
-        if not rules.is_own_name(one.name) or (keep and one.name in SETS and one not in odd):
+        if not rules.is_own_name(one.name) or one.name in keep:
             continue
         if _is_named_by_others(image, one.name):
-            _delete_elements(done, one, one.elements)
+            _empty_set(done, one)
         else:
             done.do("delete", "set", {"name": one.name})
             done.tell("-", f"delete set {PLACE} {one.name}")
@@ -107,32 +133,36 @@ def _is_named_by_others(image: TableImage, name: str) -> bool:
     return any(f'"@{name}"' in json.dumps(rule.expr) for rule in foreign)
 
 
-def _make_sets(done: Edits, image: TableImage) -> None:
-    odd = [one.name for one in _odd_sets(image)]
+def _empty_set(done: Edits, one: ListedSet) -> None:
+    if one.elements:
+        done.do("flush", "set", {"name": one.name})
+        done.tell("-", f"flush set {PLACE} {one.name}")
+
+
+def _make_sets(done: Edits, image: TableImage, anew: frozenset[str]) -> None:
     for spec in SETS.values():
-        if spec.name not in image.sets or spec.name in odd:
+        if spec.name not in image.sets or spec.name in anew:
             done.do("add", "set", {"name": spec.name, **definition(spec)})
             done.tell("+", f"add set {PLACE} {spec.name} {{ type {' . '.join(spec.types)}; flags interval; }}")
 
 
-def _fill_sets(done: Edits, image: TableImage, elements: Mapping[str, Mapping[Box, str]]) -> None:
-    odd = [one.name for one in _odd_sets(image)]
-    for name, due in elements.items():
-        listed = image.sets.get(name)
-        there = () if listed is None or name in odd else listed.elements
-        standing = {one.box for one in there if one.box is not None and due.get(one.box) == one.comment}
-        if listed is not None and len(standing) < len(there):
-            _delete_elements(done, listed, [one for one in there if one.box not in standing])
-        if len(standing) < len(due):
+def _fill_sets(done: Edits, image: TableImage, wanted: Wanted, stale: Mapping[str, Sequence[Element]]) -> None:
+    """`stale`: what has to go from each set that stays."""
+    for name, due in wanted.rendered.elements.items():
+        there = image.sets[name].elements if name in stale else ()
+        gone = stale.get(name, ())
+        if gone:
+            _delete_elements(done, SETS[name], gone)
+        if len(there) - len(gone) < len(due):
+            standing = {one.box for one in there} - {one.box for one in gone}
             _add_elements(done, SETS[name], {box: said for box, said in due.items() if box not in standing})
 
 
-def _delete_elements(done: Edits, listed: ListedSet, stale: Sequence[Element]) -> None:
-    if stale:
-        done.do("delete", "element", {"name": listed.name, "elem": [one.value for one in stale]})
+def _delete_elements(done: Edits, spec: SetSpec, stale: Sequence[Element]) -> None:
+    done.do("delete", "element", {"name": spec.name, "elem": [one.value for one in stale]})
     for one in stale:
-        said = text_of(one.box, SETS[listed.name]) if one.box is not None else json.dumps(one.value)
-        done.tell("-", f"delete element {PLACE} {listed.name} {{ {said} }}", _why(one.comment))
+        if one.box is not None:  # of another form is none: its set is made anew
+            done.tell("-", f"delete element {PLACE} {spec.name} {{ {text_of(one.box, spec)} }}", _why(one.comment))
 
 
 def _add_elements(done: Edits, spec: SetSpec, due: Mapping[Box, str]) -> None:

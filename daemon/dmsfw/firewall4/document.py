@@ -149,6 +149,8 @@ def _set(body: dict[str, Json]) -> ListedSet:
     name = str(body["name"])
     spec = SETS.get(name)
     said = {key: body[key] for key in ("type", "flags", "map", "stmt", "timeout", "size") if key in body}
+    if isinstance(said.get("flags"), str):  # nft 1.1.4 and 1.1.5 say a single one so
+        said["flags"] = [said["flags"]]
     elements = body.get("elem", []) if name.startswith("dmsfw") else []
     return ListedSet(name, said, tuple(_element(each, spec) for each in elements))
 

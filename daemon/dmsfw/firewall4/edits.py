@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dmsfw.firewall4 import FAMILY, TABLE, plain, rules
-from dmsfw.firewall4.document import Rule
+from dmsfw.firewall4.document import Rule, TableImage
 from dmsfw.firewall4.keys import Json
 from dmsfw.firewall4.render import Rendered
 from dmsfw.firewall4.rules import Hook
@@ -59,13 +59,12 @@ class Wanted:
 
     @property
     def due(self) -> bool:
-        """Whether chains are to be there."""
+        """Whether chains may be there."""
         return self.included or self.rendered.count > 0
 
-    @property
-    def with_sets(self) -> bool:
-        """Whether sets are."""
-        return self.due and self.plainly is None
+    def is_due(self, image: TableImage) -> bool:
+        """Whether they are to be: what include files have not brought yet is not made for nothing."""
+        return self.rendered.count > 0 or (self.included and rules.has_own(image))
 
     def content(self, hook: Hook) -> list[dict[str, Json]]:
         """The rules of our chain."""

@@ -159,9 +159,10 @@ class Firewall4:
         return {}
 
     def _wanted(self, grants: Sequence[Grant]) -> Wanted:
+        rendered = self._renderer.rendered(tuple(grants))
         if self._plainly:
-            return Wanted(self._renderer.rendered(tuple(grants)), plainly=tuple(grants))
-        return Wanted(self._renderer.rendered(tuple(grants)), self.include.exists(), self._forms)
+            return Wanted(rendered, plainly=rendered.said)
+        return Wanted(rendered, self.include.exists(), self._forms)
 
     def _look(self) -> _Seen:
         """Read the table. Whatever is written after the first line here gives another generation."""
@@ -238,7 +239,7 @@ class Firewall4:
             rules=rendered.count,
             rules_by_bridge=rendered.bridges,
             ahead=ahead,
-            notes=(*stopped, *refused),
+            notes=(*stopped, *rendered.unsaid, *refused),
         )
 
 

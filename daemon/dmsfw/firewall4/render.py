@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from dmsfw.decide.marks import comment, masqueraded
 from dmsfw.firewall4.boxes import Box, Cutter, Labelled, Span
+from dmsfw.firewall4.names import unsaid
 from dmsfw.firewall4.sets import SETS, SetSpec
 from dmsfw.model import PROTOCOL_NUMBERS, Grant, Subnet, Version, version_of
 
@@ -33,12 +34,15 @@ class Rendered:
     """What the grants ask of each set. `elements`: key to comment, by the set's name; all sets are there.
 
     `refused`: what cannot be said in sets, one sentence each. `bridges`: how many elements each network has.
+    `said`: the grants that can be said to nft at all; `unsaid`: why others cannot, one sentence each.
     """
 
     elements: dict[str, dict[Box, str]]
     refused: tuple[str, ...] = ()
     bridges: tuple[tuple[str, int], ...] = ()
     count: int = field(default=0)
+    said: tuple[Grant, ...] = ()
+    unsaid: tuple[str, ...] = ()
 
 
 class Renderer:
@@ -53,8 +57,10 @@ class Renderer:
     def rendered(self, grants: tuple[Grant, ...]) -> Rendered:
         """What these ask for; the very same object while they are the same."""
         if self._grants != grants:
-            self._known = {grant: self._known.get(grant) or tuple(_commented(grant)) for grant in grants}
-            self._grants, self._last = grants, self._rendered()
+            why = dict.fromkeys(filter(None, map(unsaid, grants)))
+            said = tuple(grant for grant in grants if not unsaid(grant)) if why else grants
+            self._known = {grant: self._known.get(grant) or tuple(_commented(grant)) for grant in said}
+            self._grants, self._last = grants, replace(self._rendered(), said=said, unsaid=tuple(why))
         return self._last
 
     def _rendered(self) -> Rendered:
@@ -131,16 +137,20 @@ def _proto(grant: Grant) -> Span:
 
 def _refused(grants: Iterable[Grant]) -> Iterator[tuple[Grant, str]]:
     """Grants with a destination whose subnet another bridge has too: the pair of sets could not keep them apart."""
-    kept: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+    kept: dict[tuple[str, int], list[tuple[Span, Grant]]] = defaultdict(list)
+    judged: dict[tuple[str, str, Subnet], Grant | None] = {}  # a network has many grants, one for each destination
     for grant in grants:
         if grant.destination is None:
             continue
-        others = kept[grant.uplink, grant.subnet.version]
-        source = span_of(grant.subnet)
-        rival = next((one for one in others if one.bridge != grant.bridge and source.meets(span_of(one.subnet))), None)
-        if rival is None:
-            others.append(grant)
-        else:
+        place = (grant.uplink, grant.bridge, grant.subnet)
+        if place not in judged:
+            source, others = span_of(grant.subnet), kept[grant.uplink, grant.subnet.version]
+            rivals = (one for span, one in others if source.meets(span) and one.bridge != grant.bridge)
+            judged[place] = next(rivals, None)
+            if judged[place] is None:
+                others.append((source, grant))
+        rival = judged[place]
+        if rival is not None:
             yield grant, _overlap(grant, rival)
 
 

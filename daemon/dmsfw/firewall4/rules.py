@@ -112,6 +112,11 @@ def is_own_name(name: str) -> bool:
     return name.startswith("dmsfw") and bool(underscore) and number.isdecimal()
 
 
+def has_own(image: TableImage) -> bool:
+    """Tell whether a table holds a set or a chain of ours."""
+    return any(map(is_own_name, (*image.sets, *image.chains)))
+
+
 def in_place(chain: Chain, rule: Rule, *, first: bool) -> bool:
     """Tell whether a jump stands on the right side of all of firewall4's own rules."""
     theirs = [index for index, one in enumerate(chain.rules) if one.comment.startswith(FIREWALL4)]
