@@ -100,6 +100,11 @@ def test_the_mark_of_a_whole_installation_is_unpacked_last(archive: Archive) -> 
     assert list(archive.files)[-1] == f"{HOME}/whole"
 
 
+def test_a_jump_is_unpacked_behind_what_it_leads_to(archive: Archive) -> None:
+    included = [name.split("/")[4] for name in archive.files if name.startswith("/usr/share/nftables.d/")]
+    assert included == ["table-pre", "chain-post", "chain-pre"]
+
+
 def test_it_depends_on_packages_that_all_three_releases_have_and_on_no_iptables(archive: Archive) -> None:
     fields = archive.fields()
     assert fields["Version"] == __version__

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 FORMAT = b"2.0\n"
@@ -23,10 +23,10 @@ def size(root: Path) -> int:
     return sum(-(-path.stat().st_size // BLOCK) * BLOCK for path in root.rglob("*") if path.is_file())
 
 
-def ipk(root: Path, control: Mapping[str, tuple[bytes, int]], last: str) -> bytes:
-    """Return the package with the files below `root`; `last` is the file to be unpacked behind all others."""
+def ipk(root: Path, control: Mapping[str, tuple[bytes, int]], last: Sequence[str]) -> bytes:
+    """Return the package with the files below `root`; `last` are those to be unpacked behind all others, in order."""
     names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
-    names.sort(key=lambda name: name == last)
+    names.sort(key=lambda name: last.index(name) if name in last else -1)
     data = _tar(_member(root, name) for name in names)
     described = _tar((_info(name, mode, len(content)), content) for name, (content, mode) in sorted(control.items()))
     parts = {"debian-binary": FORMAT, "data.tar.gz": data, "control.tar.gz": described}

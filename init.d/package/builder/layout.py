@@ -16,8 +16,13 @@ HOME = "usr/lib/dmsfw"
 PYTHON = f"{HOME}/python"
 SHIMS = f"{HOME}/shim"
 LICENCES = f"{HOME}/licences"
-LAST = f"{HOME}/whole"
-"""Unpacked last: without it an installation was interrupted, and the launcher says so."""
+LAST = (
+    "usr/share/nftables.d/chain-post/srcnat/10-dmsfw.nft",
+    "usr/share/nftables.d/chain-pre/forward/10-dmsfw.nft",
+    f"{HOME}/whole",
+)
+"""Unpacked last, in this order. The jumps come behind what they lead to, or a firewall4 that starts after an
+interrupted installation would load nothing. Without `whole` one was interrupted, and the launcher says so."""
 
 
 class Place(NamedTuple):
@@ -93,7 +98,7 @@ def install_own(root: Path) -> None:
 
 def finish(root: Path) -> None:
     """Add the file by which an installation is known to be whole."""
-    (root / LAST).write_text(f"{version()}\n", "utf-8")
+    (root / LAST[-1]).write_text(f"{version()}\n", "utf-8")
 
 
 def control(installed_size: int) -> dict[str, tuple[bytes, int]]:
