@@ -189,6 +189,14 @@ def test_an_empty_plan_says_so() -> None:
     assert plan_lines(Plan(rules=3), colour=False) == ["nothing to change: 3 rules are in place"]
 
 
+def test_what_keeps_rules_from_their_place_is_said_behind_the_plan() -> None:
+    noted = Plan(rules=3, notes=("firewall4 is stopped\n",))
+    assert plan_lines(noted, colour=False) == ["nothing to change", "but firewall4 is stopped\\n"]
+    both = dataclasses.replace(PLAN, notes=("x",))
+    assert plan_lines(both, colour=False) == [*plan_lines(PLAN, colour=False), "but x"]
+    assert json.loads(plan_json(noted))["notes"] == ["firewall4 is stopped\\n"]
+
+
 def test_a_plan_as_json_holds_all_of_it_clean() -> None:
     found = json.loads(plan_json(PLAN))
     assert found["rules"] == 4

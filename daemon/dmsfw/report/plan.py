@@ -18,23 +18,28 @@ _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m"}
 
 
 def plan_lines(plan: Plan, colour: bool) -> list[str]:  # noqa: FBT001 - as every renderer here
-    """Write a plan: changes under the place where they are made, each with its why; one line when there are none."""
-    if not plan:
-        return [f"nothing to change: {plan.rules} rules are in place"]
-    lines = []
+    """Write a plan: changes under the place where they are made, each with its why; one line when there are none.
+
+    Behind it what keeps the firewall from allowing all that was asked for: then not all rules are in place.
+    """
+    lines = (
+        [] if plan else ["nothing to change" if plan.notes else f"nothing to change: {plan.rules} rules are in place"]
+    )
     for place, changes in groupby(plan.changes, key=lambda change: change.place):
         lines += [clean(place), *(_line(change, colour=colour) for change in changes)]
-    return lines
+    return [*lines, *(f"but {clean(note, RULE_LIMIT)}" for note in plan.notes)]
 
 
 def plan_json(plan: Plan) -> str:
-    """Write a plan as one object: `changes` (sign, place, text, why), `rules` (due in all), `ahead`."""
+    """Write a plan as one object: `changes` (sign, place, text, why), `rules` (due in all), `ahead`, `notes`."""
     changes = [
         {"sign": one.sign, "place": clean(one.place), "text": clean(one.text, RULE_LIMIT), "why": _why(one)}
         for one in plan.changes
     ]
     ahead = [clean(rule, RULE_LIMIT) for rule in plan.ahead]
-    return json.dumps({"changes": changes, "rules": plan.rules, "ahead": ahead}, ensure_ascii=False, indent=1)
+    notes = [clean(note, RULE_LIMIT) for note in plan.notes]
+    whole = {"changes": changes, "rules": plan.rules, "ahead": ahead, "notes": notes}
+    return json.dumps(whole, ensure_ascii=False, indent=1)
 
 
 def _line(change: Change, *, colour: bool) -> str:
