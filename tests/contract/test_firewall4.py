@@ -305,6 +305,18 @@ def test_a_stopped_firewall_is_left_alone_and_said() -> None:
     assert firewall.converge([MAIL]).notes == ()
 
 
+@pytest.mark.usefixtures("fw4")
+def test_a_dormant_table_is_served_and_said() -> None:
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    nft("add table inet fw4 { flags dormant; }")
+    assert firewall.changed()
+    assert "is dormant" in firewall.converge([MAIL]).notes[0]
+    reload()
+    assert firewall.changed()
+    assert firewall.converge([MAIL]).notes == ()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -21,7 +21,7 @@ from dmsfw import cli
 from dmsfw.backend import LEFT_OUT
 from dmsfw.chronicle import NO_UPLINK
 from dmsfw.config.options import OPTIONS
-from dmsfw.firewall4.enforcer import STOPPED
+from dmsfw.firewall4.enforcer import DORMANT, STOPPED
 from dmsfw.report.sentence import NO_GRANT
 from dmsfw.report.status import State
 
@@ -223,7 +223,7 @@ def log_messages() -> frozenset[str]:
 @lru_cache
 def sentences() -> frozenset[str]:
     found = {text.strip() for name, module in modules() for text in said(name, module)}
-    found |= {NO_UPLINK, NO_GRANT, LEFT_OUT, STOPPED}
+    found |= {NO_UPLINK, NO_GRANT, LEFT_OUT, STOPPED, DORMANT}
     return frozenset(text for text in found - NOT_SAID if SENTENCE.search(text.replace(HOLE, "|")))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4 import rules
 from dmsfw.firewall4.boxes import Box, Cutter, Span, disjoint, meet
-from dmsfw.firewall4.document import definition, parse, parse_sets
+from dmsfw.firewall4.document import Chain, Rule, definition, parse, parse_sets
 from dmsfw.firewall4.keys import box_of, value_of
 from dmsfw.firewall4.netlink import messages
 from dmsfw.firewall4.program import Nft, NotSupported
@@ -103,6 +103,23 @@ def test_an_element_of_another_form_is_kept_as_it_was_listed(value: object) -> N
     listed = {"family": "inet", "table": "fw4", "name": "dmsfw1_from4", "elem": [{"elem": {"val": value}}]}
     (element,) = parse(json.dumps({"nftables": [{"set": listed}]})).sets["dmsfw1_from4"].elements
     assert (element.box, element.value) == (None, value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ({"flow": {"op": "add", "flowtable": "@ft"}}, False),  # firewall4's own, which has no comment
+        ({"counter": {"packets": 1, "bytes": 2}}, False),
+        ({"log": None}, False),
+        ({"accept": None}, True),
+        ({"jump": {"target": "mine"}}, True),
+        ({"vmap": {}}, True),
+        ("notrack", True),
+    ],
+)
+def test_a_rule_ahead_is_named_if_it_may_decide(statement: object, *, named: bool) -> None:
+    chain = Chain("forward", rules=(Rule("forward", 7, "", [{"match": {}}, statement]),))
+    assert list(rules.others_ahead(chain)) == ["inet fw4 forward: a rule without a comment (handle 7)"] * named
 
 
 @pytest.mark.parametrize("name", ["dmsfw1_out4", "dmsfw0_x", "dmsfw12_"])

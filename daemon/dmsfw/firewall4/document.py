@@ -64,10 +64,11 @@ class ListedSet:
 
 @dataclass(frozen=True)
 class TableImage:
-    """firewall4's table, read at one moment."""
+    """firewall4's table, read at one moment. `dormant`: nothing in it filters; no listing tells it rightly."""
 
     chains: Mapping[str, Chain] = field(default_factory=dict)
     sets: Mapping[str, ListedSet] = field(default_factory=dict)
+    dormant: bool = False
 
     @property
     def rules(self) -> Iterator[Rule]:

@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so nothing filters and nothing is masqueraded"
 
+DORMANT = "table inet fw4 is dormant, so nothing filters and nothing is masqueraded"
+
 
 class Program(Protocol):
     """nft."""
@@ -55,6 +57,9 @@ class Kernel(Protocol):
 
     def has_table(self) -> bool:
         """Whether firewall4's table is there. Raises: TableRefused."""
+
+    def is_dormant(self) -> bool:
+        """Whether it is there and switched off. Raises: TableRefused."""
 
     def close(self) -> None:
         """Give the socket back."""
@@ -183,7 +188,7 @@ class Firewall4:
         return _Seen(generation, replace(before.image, sets={**before.image.sets, **listed}))
 
     def _whole(self) -> TableImage:
-        return parse(self.nft.table())
+        return replace(parse(self.nft.table()), dormant=self.kernel.is_dormant())
 
     def _read(self, generation: int, read: Callable[[], T]) -> T:
         """Read. While somebody writes, nft may list half a document, or find nothing: that is a lost race.
@@ -232,7 +237,7 @@ class Firewall4:
     def _plan(self, image: TableImage | None, wanted: Wanted, done: Edits) -> Plan:
         rendered = wanted.rendered
         ahead = _ahead(image) if image is not None and wanted.due else ()
-        stopped = (STOPPED,) if image is None and rendered.count else ()
+        stopped = _stopped(image) if rendered.count else ()
         refused = rendered.refused if wanted.plainly is None else ()
         return Plan(
             changes=tuple(done.changes),
@@ -241,6 +246,12 @@ class Firewall4:
             ahead=ahead,
             notes=(*stopped, *rendered.unsaid, *refused),
         )
+
+
+def _stopped(image: TableImage | None) -> tuple[str, ...]:
+    if image is None:
+        return (STOPPED,)
+    return (DORMANT,) if image.dormant else ()
 
 
 def _ahead(image: TableImage) -> tuple[str, ...]:

@@ -27,6 +27,9 @@ GETTABLE, NEWGEN, GETGEN = 1, 15, 16
 ERROR = 2
 """NLMSG_ERROR"""
 
+DORMANT = 1
+"""NFT_TABLE_F_DORMANT"""
+
 INET = 1
 """NFPROTO_INET"""
 
@@ -67,13 +70,21 @@ class Question:
 
     def has_table(self) -> bool:
         """Tell whether firewall4's table is there."""
+        return self._flags() is not None
+
+    def is_dormant(self) -> bool:
+        """Tell whether it is there and switched off. Asked of the kernel, since nft 1.0.6 lists other words for it."""
+        return bool((self._flags() or 0) & DORMANT)
+
+    def _flags(self) -> int | None:
+        """The table's flags; None where there is no table."""
         name = TABLE.encode() + b"\0"
         answer = self._ask(GETTABLE, INET, _attribute(1, name))
         if answer.error == errno.ENOENT:
-            return False
+            return None
         if answer.error:
             raise TableRefused(f"nftables does not answer: {os.strerror(answer.error)}")
-        return True
+        return int.from_bytes(answer.attributes.get(2, b""), "big")
 
     def _ask(self, kind: int, family: int, body: bytes) -> Message:
         try:

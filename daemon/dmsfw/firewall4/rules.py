@@ -63,6 +63,9 @@ class Hook:
 
 HOOKS = (Hook("forward", "forward", "filter", first=True), Hook("srcnat", "postrouting", "nat", first=False))
 
+PASSING = frozenset({"match", "counter", "flow", "log"})
+"""Statements behind which a packet goes on, or is no longer meant."""
+
 FIELDS: dict[str, Any] = {
     "iif": {"meta": {"key": "iifname"}},
     "oif": {"meta": {"key": "oifname"}},
@@ -129,9 +132,15 @@ def others_ahead(chain: Chain) -> Iterator[str]:
     for rule in chain.rules:
         if leads_to_us(rule):
             return
-        if not rule.comment.startswith(FIREWALL4):
+        if not rule.comment.startswith(FIREWALL4) and not _decides_nothing(rule):
             said = rule.comment or "a rule without a comment"
             yield f"inet fw4 {chain.name}: {said} (handle {rule.handle})"
+
+
+def _decides_nothing(rule: Rule) -> bool:
+    """Tell whether every packet goes on behind a rule: firewall4's own for flow offloading has no comment."""
+    statements = rule.expr if isinstance(rule.expr, list) else [None]
+    return all(isinstance(one, dict) and one.keys() <= PASSING for one in statements)
 
 
 def _lookup(row: tuple[str, ...], chain: str, version: Version) -> dict[str, Json]:
