@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 
 from dmsfw.enforce import Iptables, legacy
@@ -97,8 +97,8 @@ class Backend:
         slow: Callable[[float], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Backend:
-        """The firewalls of this machine. `slow` and `stop`: see XtablesLock."""
-        return cls(Iptables.of_this_host(slow=slow, stop=stop), cache(_firewall4), choice)
+        """The firewalls of this machine. `slow` and `stop`: see XtablesLock; `stop` gives up a wait for nft, too."""
+        return cls(Iptables.of_this_host(slow=slow, stop=stop), cache(partial(_firewall4, stop)), choice)
 
     def prepare(self) -> None:
         """Get ready, so that the first event need not wait."""
@@ -186,10 +186,11 @@ class Backend:
             return False
 
 
-def _firewall4() -> Enforcer:
+def _firewall4(stop: Callable[[], bool]) -> Enforcer:
     from dmsfw.firewall4.enforcer import Firewall4  # noqa: PLC0415 - 1 MB that a router with firewall3 need not load
+    from dmsfw.firewall4.program import Nft  # noqa: PLC0415 - the same
 
-    return Firewall4()
+    return Firewall4(Nft(stop))
 
 
 def _tried(what: Callable[[Sequence[Grant]], Plan], grants: Sequence[Grant]) -> Plan | EnforceError:

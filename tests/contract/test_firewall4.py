@@ -413,6 +413,7 @@ class Meddler(Nft):
     """nft, and somebody who writes right behind each transaction."""
 
     def __init__(self, deed: str) -> None:
+        super().__init__()
         self.deed = deed
 
     def commit(self, commands: object) -> None:

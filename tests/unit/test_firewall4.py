@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import combinations, product
@@ -170,6 +171,23 @@ def test_a_loader_that_lacks_a_library_does_not_say_that_there_is_no_table(progr
     for ask in (Nft().table, lambda: Nft().commit([])):
         with pytest.raises(TableRefused, match="nft: Error loading shared library"):
             ask()
+
+
+def test_an_nft_that_hangs_is_given_up_and_ended_at_once_when_dmsfw_is_to_stop(program: Path) -> None:
+    program.write_text(f"#!/bin/sh\necho $$ >{program.parent}/pid\nexec /bin/sleep 60\n")
+    program.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(TableRefused, match="gave up waiting for nft"):
+        Nft(lambda: True).commit(["x" * 2**20])
+    assert time.monotonic() - began < 1
+    assert not Path("/proc", (program.parent / "pid").read_text().strip()).exists()
+
+
+def test_what_is_long_and_what_takes_long_is_read_whole(program: Path) -> None:
+    program.write_text("#!/bin/sh\n/bin/sleep 0.4\n/bin/cat\n/bin/sleep 0.4\n/bin/cat >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(TableRefused, match="ended with 3"):
+        Nft().commit(["x" * 2**20])
 
 
 def test_a_machine_without_nft_is_told_what_to_install(program: Path) -> None:

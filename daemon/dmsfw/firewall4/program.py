@@ -6,7 +6,9 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import IO
 
 from dmsfw.errors import EnforceError, TableChanged, TableRefused
 from dmsfw.firewall4 import FAMILY, TABLE
@@ -14,6 +16,9 @@ from dmsfw.firewall4.keys import Json
 
 TIMEOUT_S = 10.0
 """A transaction takes milliseconds; somebody's huge set in the same table, a second. More than this hangs."""
+
+POLL_S = 0.25
+"""How often a pass that waits for nft looks whether it is to stop."""
 
 LIMIT = 200
 """Characters of nft's own words that an error repeats."""
@@ -46,14 +51,17 @@ class NotSupported(TableRefused):
 
 
 class Nft:
-    """The program, found on the PATH."""
+    """The program, found on the PATH. `stop()` true gives up waiting for one that takes long."""
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self._stop = stop
 
     def table(self) -> str:
         """firewall4's table with all in it, as JSON. Raises: EnforceError.
 
         Whether there is one is asked of the kernel: a loader that lacks a library uses nft's words for a missing table.
         """
-        done = _run(["nft", "-j", "-p", "list", "table", FAMILY, TABLE], "")
+        done = self._run("-p", "list", "table", FAMILY, TABLE)
         if done.returncode:
             raise _fault(done, writes=False)
         return done.stdout
@@ -63,7 +71,7 @@ class Nft:
 
         One process each: nft 1.0.6 finds only one of several in one go.
         """
-        found = [_run(["nft", "-j", "-p", "list", "set", FAMILY, TABLE, name], "") for name in names]
+        found = [self._run("-p", "list", "set", FAMILY, TABLE, name) for name in names]
         for done in found:
             if done.returncode:
                 raise _fault(done, writes=True)
@@ -74,29 +82,53 @@ class Nft:
 
         Raises: TableChanged when what they are about is no more as it was; NotSupported; TableRefused.
         """
-        done = _run(["nft", "-j", "-f", "-"], json.dumps({"nftables": list(commands)}))
+        done = self._run("-f", "-", text=json.dumps({"nftables": list(commands)}))
         if done.returncode:
             raise _fault(done, writes=True)
 
+    def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        argv = ["nft", "-j", *arguments]
+        try:
+            with _lying_there(text) as given, _begun(argv, given) as process:
+                try:
+                    out, err = self._waited_for(process)
+                finally:
+                    process.kill()
+                return subprocess.CompletedProcess(argv, process.returncode, out, err)
+        except FileNotFoundError as error:
+            raise TableRefused(NOT_INSTALLED) from error
+        except OSError as error:
+            raise TableRefused(f"nft cannot be run: {error.strerror}") from error
 
-def _run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            argv,
-            input=text,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except FileNotFoundError as error:
-        raise TableRefused(NOT_INSTALLED) from error
-    except subprocess.TimeoutExpired as error:
-        raise TableRefused(f"nft does not answer within {TIMEOUT_S:g} s") from error
-    except OSError as error:
-        raise TableRefused(f"nft cannot be run: {error.strerror}") from error
+    def _waited_for(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """What it said until its end. Raises: TableRefused when that takes too long."""
+        for _ in range(round(TIMEOUT_S / POLL_S)):
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=POLL_S)
+            if self._stop():
+                raise TableRefused("gave up waiting for nft")
+        raise TableRefused(f"nft does not answer within {TIMEOUT_S:g} s")
+
+
+def _lying_there(text: str) -> IO[bytes]:
+    """A file in memory to be read from its beginning: a pipe would have to be fed while its end is waited for."""
+    given = os.fdopen(os.memfd_create("dmsfw"), "w+b")
+    given.write(text.encode())
+    given.seek(0)
+    return given
+
+
+def _begun(argv: Sequence[str], given: IO[bytes]) -> subprocess.Popen[str]:
+    """Raises: OSError."""
+    return subprocess.Popen(
+        argv,
+        stdin=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C"},
+    )
 
 
 def _fault(done: subprocess.CompletedProcess[str], *, writes: bool) -> EnforceError:
