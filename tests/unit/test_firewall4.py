@@ -208,6 +208,13 @@ def test_a_grant_is_one_element_for_each_port_whether_it_is_masqueraded_or_not()
         assert {name: len(found) for name, found in render([grant]).elements.items() if found} == expected
 
 
+def test_a_bridge_for_which_all_is_refused_is_told_to_have_no_element() -> None:
+    there = replace(GRANT, destination=ip_network("192.0.2.0/24"))
+    rendered = render([there, replace(there, bridge="br-b"), replace(GRANT, bridge="tcp")])
+    assert rendered.bridges == (("br-a", 2), ("br-b", 0), ("tcp", 0))
+    assert (len(rendered.refused), len(rendered.unsaid), len(rendered.said)) == (1, 1, 2)
+
+
 def test_a_grant_that_is_known_is_not_rendered_anew_and_one_that_is_gone_is_forgotten() -> None:
     renderer, other = Renderer(), replace(GRANT, bridge="br-b", subnet=ip_network("10.2.0.0/24"))
     first = renderer.rendered((GRANT,))

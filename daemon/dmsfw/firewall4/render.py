@@ -33,7 +33,8 @@ Commented = tuple[str, Box, str]
 class Rendered:
     """What the grants ask of each set. `elements`: key to comment, by the set's name; all sets are there.
 
-    `refused`: what cannot be said in sets, one sentence each. `bridges`: how many elements each network has.
+    `refused`: what cannot be said in sets, one sentence each. `bridges`: how many elements each bridge has, 0
+    where all is refused.
     `said`: the grants that can be said to nft at all; `unsaid`: why others cannot, one sentence each.
     """
 
@@ -60,13 +61,13 @@ class Renderer:
             why = dict.fromkeys(filter(None, map(unsaid, grants)))
             said = tuple(grant for grant in grants if not unsaid(grant)) if why else grants
             self._known = {grant: self._known.get(grant) or tuple(_commented(grant)) for grant in said}
-            self._grants, self._last = grants, replace(self._rendered(), said=said, unsaid=tuple(why))
+            self._grants, self._last = grants, replace(self._rendered(grants), said=said, unsaid=tuple(why))
         return self._last
 
-    def _rendered(self) -> Rendered:
+    def _rendered(self, grants: tuple[Grant, ...]) -> Rendered:
         refused = dict(_refused(self._known))
         cells: dict[str, list[Labelled]] = {name: [] for name in SETS}
-        bridges: dict[str, int] = defaultdict(int)
+        bridges = dict.fromkeys((grant.bridge for grant in grants), 0)
         for grant, commented in self._known.items():
             if not (refused and grant in refused):  # a grant's hash takes 2 us
                 bridges[grant.bridge] += len(commented)
