@@ -34,7 +34,7 @@ def _meta(body: dict[str, str]) -> Field:
 
 
 def _payload(body: dict[str, str]) -> Field:
-    if "protocol" not in body:
+    if "protocol" not in body or "tunnel" in body:
         return not_followed("the packet's raw content")
     protocol, name = body["protocol"], body["field"]
     found = PAYLOAD.get((protocol, name)) or PORTS.get(name, {}).get(protocol)
@@ -67,8 +67,7 @@ def _mask(body: list[object]) -> Field:
 
 
 def _fib(body: dict[str, object]) -> Field:
-    flags = body.get("flags", [])
-    ends = [end for end in ("saddr", "daddr") if isinstance(flags, list) and flags == [end]]
+    ends = [end for end in ("saddr", "daddr") if body.get("flags") in (end, [end])]
     if body.get("result") != "type" or not ends:
         return not_followed("the routing table (fib)")
     return Field(names.named(names.ADDRESS_TYPES), 8, partial(_address_type, ends[0]))
@@ -139,8 +138,16 @@ def _number(packet: Packet, _: Scene) -> Value:
     return exactly(packet.number)
 
 
-def _family(packet: Packet, _: Scene) -> Value:
+def _version(packet: Packet, _: Scene) -> Value:
     return exactly(packet.family)
+
+
+def _family(packet: Packet, _: Scene) -> Value:
+    return exactly(names.FAMILIES[f"ipv{packet.family}"])
+
+
+def _ethertype(packet: Packet, _: Scene) -> Value:
+    return exactly(names.ETHERTYPES["ip" if packet.family == 4 else "ip6"])  # noqa: PLR2004 - its name
 
 
 def _in(packet: Packet, _: Scene) -> Value:
@@ -158,7 +165,7 @@ META = {
     "oif": Field(names.device, 128, _out),
     "l4proto": Field(names.proto, 8, _number),
     "nfproto": Field(names.named(names.FAMILIES), 8, _family),
-    "protocol": Field(names.named(names.ETHERTYPES), 16, _family),
+    "protocol": Field(names.named(names.ETHERTYPES), 16, _ethertype),
     "mark": Field(names.number, 32, _mark),
     "pkttype": Field(names.named(names.PACKET_TYPES), 8, _packet_type),
 }
@@ -166,11 +173,11 @@ PAYLOAD = {
     ("ip", "saddr"): Field(names.address4, 32, partial(_address, SOURCE)),
     ("ip", "daddr"): Field(names.address4, 32, partial(_address, DESTINATION)),
     ("ip", "protocol"): Field(names.proto, 8, _number),
-    ("ip", "version"): Field(names.number, 4, _family),
+    ("ip", "version"): Field(names.number, 4, _version),
     ("ip6", "saddr"): Field(names.address6, 128, partial(_address, SOURCE)),
     ("ip6", "daddr"): Field(names.address6, 128, partial(_address, DESTINATION)),
     ("ip6", "nexthdr"): Field(names.proto, 8, _number),
-    ("ip6", "version"): Field(names.number, 4, _family),
+    ("ip6", "version"): Field(names.number, 4, _version),
     ("tcp", "flags"): Field(names.named(names.FLAGS), 8, _flags),
     ("icmp", "type"): Field(names.named(names.ICMP_TYPES), 8, partial(_icmp, 0)),
     ("icmp", "code"): Field(names.named(names.ICMP_CODES), 8, partial(_icmp, 1)),

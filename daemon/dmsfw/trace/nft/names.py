@@ -17,8 +17,8 @@ STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 6
 STATUSES = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
 DIRECTIONS = {"original": 0, "reply": 1}
 FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
-FAMILIES = {"ipv4": 4, "ipv6": 6}
-ETHERTYPES = {"ip": 4, "ip6": 6}
+FAMILIES = {"ipv4": 2, "ipv6": 10}
+ETHERTYPES = {"ip": 0x0800, "arp": 0x0806, "vlan": 0x8100, "8021q": 0x8100, "8021ad": 0x88A8, "ip6": 0x86DD}
 PACKET_TYPES = {"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3}
 ADDRESS_TYPES = {
     "unspec": 0, "unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6,
