@@ -35,6 +35,11 @@ def pytest_configure() -> None:
 @pytest.fixture
 def namespace() -> None:
     """A network namespace without any table, for this test and the processes that it starts."""
+    own_network()
+
+
+def own_network() -> None:
+    """Leave for a network namespace without any table. Raises: OSError."""
     if _libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

@@ -324,6 +324,10 @@ def test_sets_of_bits(left: Any, right: Any, op: str, given: Any, expected: bool
         ({"^": [meta("mark"), 3]}, 1, 2),
         ({"|": [{"&": [meta("mark"), 0xFFFFFF00]}, 5]}, 0x1FF, 0x105),
         (ct("mark"), 7, 0),
+        ({"<<": [meta("mark"), 8]}, 0x1000001, 0x100),
+        ({">>": [{"<<": [meta("mark"), 8]}, 8]}, 0x1000001, 1),
+        ({"<<": [meta("mark"), 1 << 40]}, 1, 0),
+        ({">>": [meta("mark"), -1]}, 1, 1),
     ],
 )
 def test_marks_are_set(value: Any, mark: int, expected: int) -> None:
@@ -331,11 +335,20 @@ def test_marks_are_set(value: Any, mark: int, expected: int) -> None:
     assert (found.end.packet.mark, found.end.packet.unknown) == (expected, frozenset())
 
 
-def test_a_mark_that_a_map_says_is_not_known() -> None:
-    value = {"map": {"key": DPORT, "data": {"set": [[465, 1]]}}}
-    for told in (value, {"|": [value, 1]}):
-        found = through(listed(table(), base(), rule({"mangle": {"key": meta("mark"), "value": told}})))
-        assert found.end.packet.unknown == {"mark"}
+def test_a_mark_that_a_map_says_is_known_where_the_element_is() -> None:
+    value = {"map": {"key": DPORT, "data": {"set": [[465, 1], [25, 2]]}}}
+    set_mark = {"mangle": {"key": meta("mark"), "value": {"|": [value, 16]}}}
+    text = listed(table(), base(), rule(set_mark, DROP))
+    assert through(text).end.packet.mark == 17
+    assert through(text, dport=26).verdict is Verdict.PASSES
+    assert through(text, proto="udp").verdict is Verdict.PASSES
+    odd = {"mangle": {"key": meta("mark"), "value": {"map": {"key": DPORT, "data": {"set": [[465, "x"]]}}}}}
+    assert through(listed(table(), base(), rule(odd))).end.packet.unknown == {"mark"}
+    unknown = through(text, dport=25, unknown=frozenset({"dport"}))
+    assert [("mark" in end.packet.unknown, end.verdict) for end in unknown.ends] == [
+        (True, Verdict.DROPPED),
+        (False, Verdict.PASSES),
+    ]
 
 
 def test_a_connections_mark_is_set_where_there_is_a_connection() -> None:
@@ -407,16 +420,97 @@ def test_what_hangs_on_what_is_not_seen_is_followed_both_ways(statement: Any) ->
 
 @pytest.mark.parametrize(
     "statement",
-    [{"log": {"prefix": "x"}}, {"log": None}, {"counter": None}, {"ct helper": "ftp"}, {"flow": {"op": "add",
-     "flowtable": "@ft"}}, {"set": {"op": "update", "elem": 1, "set": "@s"}}, COUNT, {"continue": None}],
+    [{"log": {"prefix": "x"}}, {"log": None}, {"counter": None}, {"ct helper": "ftp"},
+     {"set": {"op": "update", "elem": 1, "set": "@s"}}, COUNT, {"continue": None}],
 )  # fmt: skip
 def test_what_changes_nothing_goes_on(statement: Any) -> None:
     assert asked(statement) is True
 
 
-def test_handing_to_a_flow_table_is_told() -> None:
-    text = listed(table(), base(), rule({"flow": {"op": "add", "flowtable": "@ft"}}))
-    assert "later packets pass by the rules" in "\n".join(render(through(text)))
+def test_handing_to_a_flow_table_is_told_and_ends_the_rule_for_a_first_packet() -> None:
+    flow = {"flow": {"op": "add", "flowtable": "@ft"}}
+    found = through(listed(table(), base(), rule(flow, DROP)))
+    assert found.verdict is Verdict.PASSES
+    assert "later packets pass by the rules" in "\n".join(render(found))
+    assert through(listed(table(), base(), rule(flow, DROP)), ctstate="INVALID").verdict is Verdict.PASSES
+    assert asked(flow, ctstate="ESTABLISHED") is None
+
+
+# What a statement needs
+
+
+@pytest.mark.parametrize(
+    ("statement", "given", "expected"),
+    [
+        ({"set": {"op": "add", "elem": payload("ip", "saddr"), "set": "@s"}}, {}, True),
+        ({"set": {"op": "add", "elem": payload("ip", "saddr"), "set": "@s"}}, {"six": True}, False),
+        ({"set": {"op": "delete", "elem": {"elem": {"val": payload("udp", "dport")}}, "set": "@s"}}, {}, False),
+        ({"map": {"op": "add", "elem": payload("tcp", "dport"), "data": 1, "map": "@m"}}, {"proto": "udp"}, False),
+        ({"mangle": {"key": payload("ip", "dscp"), "value": "cs1"}}, {}, True),
+        ({"mangle": {"key": payload("ip", "dscp"), "value": "cs1"}}, {"six": True}, False),
+        ({"mangle": {"key": payload("udp", "dport"), "value": 5}}, {}, False),
+        ({"mangle": {"key": payload("icmp", "id"), "value": 5}}, {"proto": "icmp"}, None),
+        ({"mangle": {"key": meta("mark"), "value": {"jhash": {"mod": 2, "expr": payload("ip", "saddr")}}}},
+         {"six": True}, False),
+        ({"mangle": {"key": meta("mark"), "value": {"numgen": {"mode": "inc", "mod": 2}}}}, {"six": True}, True),
+        ({"mangle": {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": {"rt": {"key": "mtu"}}}},
+         {}, True),
+        ({"mangle": {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": 1400}},
+         {"proto": "udp"}, None),
+        ({"ct helper": {"map": {"key": DPORT, "data": {"set": [[21, "h"]]}}}}, {}, False),
+        ({"ct helper": {"map": {"key": DPORT, "data": {"set": [[465, "h"]]}}}}, {}, True),
+        ({"counter": {"map": {"key": DPORT, "data": {"set": [[21, "c"]]}}}}, {}, False),
+        ({"limit": {"map": {"key": DPORT, "data": {"set": [[21, "l"]]}}}}, {}, False),
+        ({"limit": {"map": {"key": DPORT, "data": {"set": [[465, "l"]]}}}}, {}, True),
+        ({"ct expectation": "e"}, {}, None),
+        ({"reject": {"type": "icmp", "expr": "net-unreachable"}}, {"six": True}, False),
+        ({"reject": {"type": "icmpv6", "expr": "no-route"}}, {}, False),
+        ({"reject": {"type": "tcp reset"}}, {"proto": "udp"}, False),
+    ],
+)  # fmt: skip
+def test_a_packet_that_lacks_what_a_statement_takes_from_it_leaves_the_rule(
+    statement: Any,
+    given: Any,
+    expected: bool | None,  # noqa: FBT001
+) -> None:
+    assert asked(statement, **given) is expected
+
+
+def test_before_it_is_routed_a_packet_may_have_no_way_whose_mtu_could_be_asked() -> None:
+    clamp = {"mangle": {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": {"rt": {"key": "mtu"}}}}
+    text = listed(table(), base("prerouting"), rule(clamp, DROP, chain="prerouting"))
+    assert through(text).verdict is Verdict.UNCERTAIN
+
+
+@pytest.mark.parametrize(("op", "elements"), [("add", []), ("delete", ["10.1.0.2"])])
+def test_what_the_packet_has_put_into_a_set_itself_is_no_longer_as_listed(op: str, elements: list[str]) -> None:
+    own = {"set": {"family": "inet", "table": "t", "name": "s", "elem": elements}}
+    put = {"set": {"op": op, "elem": payload("ip", "saddr"), "set": "@s"}}
+    text = listed(table(), own, base(), rule(put), rule(match(payload("ip", "saddr"), "@s"), DROP))
+    found = through(text)
+    assert (found.verdict, "a rule before this one has changed the set" in found.notes[-1]) == (
+        Verdict.UNCERTAIN,
+        True,
+    )
+
+
+def test_a_named_limit_may_be_for_what_exceeds_it() -> None:
+    def limit(**more: Any) -> Any:
+        return {"limit": {"family": "inet", "table": "t", "name": "l", "rate": 5, "per": "second", **more}}
+
+    for more, expected in (({}, Verdict.DROPPED), ({"inv": True}, Verdict.UNCERTAIN)):
+        text = listed(table(), limit(**more), base(), rule({"limit": "l"}, DROP))
+        assert through(text).verdict is expected
+    assert through(listed(table(), base(), rule({"limit": "gone"}, DROP))).verdict is Verdict.UNCERTAIN
+
+
+def test_what_a_verdict_map_lets_continue_goes_on_in_the_rule() -> None:
+    pairs = [["new", {"continue": None}], ["established", ACCEPT]]
+    text = listed(table(), base(), rule({"vmap": {"key": ct("state"), "data": {"set": pairs}}}, COUNT, DROP))
+    found = through(text)
+    assert (found.verdict, found.end.trail[-1].element, found.end.trail[-1].packets) == (Verdict.DROPPED, "new", 3)
+    assert through(text, ctstate="ESTABLISHED").verdict is Verdict.PASSES
+    assert through(text, ctstate="INVALID").verdict is Verdict.PASSES
 
 
 def test_a_named_counter_counts_and_others_do_not() -> None:

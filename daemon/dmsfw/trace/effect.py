@@ -12,6 +12,9 @@ class Kind(Enum):
     """How it goes on."""
 
     CONTINUES = auto()
+    BREAKS = auto()
+    """It goes on behind the rule; the rest of the rule is not for it."""
+
     RETURNS = auto()
     ACCEPTED = auto()
     DROPPED = auto()

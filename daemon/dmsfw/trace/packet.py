@@ -87,6 +87,7 @@ class Packet:
     - `physdev`: the bridge port that it came in by, "" for none; None: not known.
     - `unknown`: fields whose value only stands for one that is not known (src, dst, sport, dport, mark).
     - `to_host`: a REDIRECT has made it the host's.
+    - `changed_sets`: those of nftables that rules on its way have put something into, or taken it out of.
     """
 
     src: Address
@@ -105,6 +106,7 @@ class Packet:
     connection: Connection = field(default_factory=Connection)
     unknown: frozenset[str] = frozenset()
     to_host: bool = False
+    changed_sets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.src.version != self.dst.version:

@@ -40,7 +40,7 @@ class ThisHost:
 
     def route(self, packet: Packet) -> Route:
         """See Host."""
-        asked = replace(packet, connection=type(packet.connection)(), unknown=frozenset())
+        asked = replace(packet, connection=type(packet.connection)(), unknown=frozenset(), changed_sets=frozenset())
         return self._once(("route", asked), lambda: ask(self._shell, asked))
 
     def address_kind(self, address: Address, device: str = "") -> str | None:

@@ -58,7 +58,7 @@ class Here:
 
     def take(self, effect: Effect, step: Step, share: Share) -> None:
         """Put what a target has done where it goes on."""
-        if effect.kind is Kind.CONTINUES:
+        if effect.kind in {Kind.CONTINUES, Kind.BREAKS}:
             add(self.live, effect.packet, share)
         elif effect.kind is Kind.RETURNS:
             add(self.flow.back, effect.packet, share)

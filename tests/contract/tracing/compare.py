@@ -237,8 +237,9 @@ def _learned(end: End, seen: Seen | None) -> End:
 
 def _bounds(ways: list[Way]) -> dict[Place, Bounds]:
     found: dict[Place, Bounds] = {}
-    for step in (step for way in ways for step in way.steps if step.place is not None):
-        assert step.place is not None
+    for step in (step for way in ways for step in way.steps if step.packets is not None):
+        if step.place is None:
+            continue
         before = found.get(step.place, Bounds())
         found[step.place] = Bounds(before.least + step.sure, before.most + 1)
     return found

@@ -118,6 +118,7 @@ class Both:
 
 def _packets(rule: Rule) -> int | None:
     for statement in rule.body:
-        if isinstance(statement, dict) and "counter" in statement:
-            return int(statement["counter"]["packets"])
+        counter = statement.get("counter") if isinstance(statement, dict) else None
+        if isinstance(counter, dict) and "packets" in counter:
+            return int(counter["packets"])
     return None

@@ -20,6 +20,11 @@ class Field(NamedTuple):
     bits: int
     value: Callable[[Packet, Scene], Value | None]
 
+    @property
+    def is_followed(self) -> bool:
+        """Something may be known of it."""
+        return self.scalar is not _whatever
+
 
 def not_followed(what: str) -> Field:
     """A field of which nothing is known, whatever it is compared to."""

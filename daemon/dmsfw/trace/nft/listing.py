@@ -78,6 +78,10 @@ def _counter(table: Table, body: Thing) -> None:
     table.counters[_text(body["name"])] = _number(body.get("packets", 0))
 
 
+def _limit(table: Table, body: Thing) -> None:
+    table.limits[_text(body["name"])] = bool(body.get("inv"))
+
+
 TAKERS: dict[str, Callable[[Table, Thing], None]] = {
     "table": _table,
     "chain": _chain,
@@ -85,6 +89,7 @@ TAKERS: dict[str, Callable[[Table, Thing], None]] = {
     "set": _store,
     "map": _store,
     "counter": _counter,
+    "limit": _limit,
 }
 
 

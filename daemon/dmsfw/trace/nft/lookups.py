@@ -15,6 +15,7 @@ from dmsfw.trace.packet import Packet
 from dmsfw.trace.scene import Scene
 
 CATCH_ALL = "*"
+CHANGED = "a rule before this one has changed the set"
 
 
 class Element(NamedTuple):
@@ -24,6 +25,9 @@ class Element(NamedTuple):
     text: str
     comment: str = ""
     data: object = None
+
+
+PUT = Element((), "that was put there on the way")
 
 
 class Fitting(NamedTuple):
@@ -61,7 +65,17 @@ class Stores:
         """A look-up in a set by its name (`@name`), or in one that stands in the rule. Raises: ValueError and more."""
         asked = _fields(left)
         elements = self._elements(right, asked)
-        return lambda packet, scene: fitting([one.value(packet, scene) for one in asked], elements)
+        name = self.name(right) if isinstance(right, str) else ""
+
+        def look(packet: Packet, scene: Scene) -> Fitting:
+            found = fitting([one.value(packet, scene) for one in asked], elements)
+            return _in_doubt(found) if name in packet.changed_sets and not found.absent else found
+
+        return look
+
+    def name(self, store: object) -> str:
+        """What a set (`@name`) is called among those of all tables."""
+        return f"{self._table.title} {store}"
 
     def _elements(self, right: object, asked: Sequence[Field]) -> tuple[Element, ...]:
         if isinstance(right, dict):
@@ -154,6 +168,11 @@ def fitting(values: Sequence[Value | None], elements: Iterable[Element]) -> Fitt
         if fits:
             return Fitting(tuple(possible), sure=len(possible) == 1, may_miss=False, why=why)
     return Fitting(tuple(possible), why=why)
+
+
+def _in_doubt(found: Fitting) -> Fitting:
+    """What was listed holds no more: the packet itself has changed the set on its way."""
+    return found._replace(elements=found.elements or (PUT,), sure=False, may_miss=True, why=CHANGED)
 
 
 def _fits(values: Sequence[Value], element: Element) -> bool | None:

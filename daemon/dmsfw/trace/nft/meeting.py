@@ -116,6 +116,12 @@ class Meeting:
         why, says = self.why or why, list(self.says)
         return replace(self, live=live, element=element, why=why, says=says, ended=[], counted=NOTHING)
 
+    def stay(self, live: Live, element: Element, why: str) -> None:
+        """Go on in the rule with these, as a verdict map has it."""
+        self.live |= live
+        self.element = self.element or element
+        self.why = self.why or why
+
     def leave(self) -> None:
         """Send those that are still live on behind the rule."""
         for packet, share in self.live.items():

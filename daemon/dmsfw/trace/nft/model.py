@@ -56,7 +56,11 @@ class Store:
 
 @dataclass(slots=True)
 class Table:
-    """`counters`: packets of named ones. `cache`: what was made of the table's rules and sets when they were met."""
+    """A table, and all that it holds by name.
+
+    `counters`: packets of named ones. `limits`: whether a named one is for what exceeds it. `cache`: what was made of
+    the table's rules and sets when they were met.
+    """
 
     family: str
     name: str
@@ -65,6 +69,7 @@ class Table:
     chains: dict[str, Chain] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, bool] = field(default_factory=dict)
     cache: dict[object, Any] = field(default_factory=dict)
 
     @property

@@ -10,12 +10,14 @@ limit                                                      is assumed not to be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from dmsfw.trace.answer import Answer, assumed, unknown
 from dmsfw.trace.effect import Effect, Kind
 from dmsfw.trace.nft.lookups import Judged, Stores, match
 from dmsfw.trace.nft.mangle import mangle
 from dmsfw.trace.nft.model import Listed, Rule, Table
+from dmsfw.trace.nft.needs import needed
 from dmsfw.trace.nft.operations import Ask, Choose, Count, Do, Effects, Operation
 from dmsfw.trace.nft.translate import OPTIONS, translation
 from dmsfw.trace.nft.verdicts import is_verdict, reject, verdict
@@ -24,7 +26,7 @@ from dmsfw.trace.scene import Scene
 from dmsfw.trace.targets import anything, effects
 
 HARMLESS = frozenset({
-    "log", "last", "dup", "ct helper", "ct timeout", "ct expectation", "secmark", "nftrace",
+    "log", "last", "dup", "ct helper", "ct timeout", "secmark", "nftrace",
 })  # fmt: skip
 """They go on and touch neither addresses nor marks."""
 
@@ -61,13 +63,18 @@ def _read(statement: Listed, table: Table, stores: Stores) -> Operations:
         said = verdict(statement)
         yield from () if said is None else (said,)
     elif kind in OPTIONS:
-        yield translation(kind, body)
+        yield from translation(kind, body, stores)
     elif kind in HARMLESS:
-        return
+        yield from needed(_chosen(body), stores)
     elif kind in READERS:
         yield from READERS[kind](body, table, stores)
     else:
         raise ValueError("it is not followed")
+
+
+def _chosen(body: Listed) -> Listed:
+    """What chooses a named object by the packet, if something does: a packet that has none leaves the rule."""
+    return body if isinstance(body, dict) and "map" in body else None
 
 
 def _asking(answer: Answer) -> Ask:
@@ -82,23 +89,30 @@ def _match(body: Listed, _: Table, stores: Stores) -> Operations:
 
 
 def _reject(body: Listed, *_: object) -> Operations:
-    yield reject(body)
+    yield from reject(body)
 
 
 def _vmap(body: Listed, _: Table, stores: Stores) -> Operations:
     yield Choose(stores.look(body["key"], body["data"]), verdict)
 
 
-def _counter(body: Listed, table: Table, _: Stores) -> Operations:
-    if body is not None:
+def _counter(body: Listed, table: Table, stores: Stores) -> Operations:
+    if _chosen(body) is not None:
+        yield from needed(body, stores)
+    elif body is not None:
         packets = table.counters[body] if isinstance(body, str) else body["packets"]
         if not isinstance(packets, int):
             raise TypeError("no number")
         yield Count(packets)
 
 
-def _limit(body: Listed, _: Table, __: Stores) -> Operations:
-    over = isinstance(body, dict) and body.get("inv")
+def _limit(body: Listed, table: Table, stores: Stores) -> Operations:
+    """`body`: a rate, the name of a limit, or a map of such names."""
+    if _chosen(body) is not None:
+        yield from needed(body, stores)
+        over = any(table.limits.values())
+    else:
+        over = table.limits[body] if isinstance(body, str) else bool(body.get("inv"))
     why = "whether the limit is exceeded is not known"
     yield _asking(unknown(why) if over else assumed("the limit is assumed not to be reached"))
 
@@ -107,10 +121,19 @@ def _hangs_on(why: str) -> Callable[[Listed, Table, Stores], Operations]:
     return lambda *_: iter((_asking(unknown(why)),))
 
 
-def _set(body: Listed, _: Table, __: Stores) -> Operations:
+def _set(body: Listed, _: Table, stores: Stores) -> Operations:
     """Remembers something in a set; what it asks besides is not known from here."""
+    name = stores.name(body["set" if "set" in body else "map"])
+    yield from needed(body["elem"], stores)
     if set(body.get("stmt", [])) if isinstance(body.get("stmt"), dict) else body.get("stmt"):
         yield _asking(unknown("what is counted for each element of the set is not known"))
+    elif body["op"] != "delete":
+        yield _asking(assumed("the set is assumed to have room for it"))
+    yield Do(lambda packet, _: (_put(packet, name),))
+
+
+def _put(packet: Packet, name: str) -> Effect:
+    return Effect(Kind.CONTINUES, replace(packet, changed_sets=packet.changed_sets | {name}), "goes on")
 
 
 def _notrack(*_: object) -> Operations:
@@ -123,9 +146,17 @@ def _untracked(packet: Packet, scene: Scene) -> Effects:
 
 
 def _flow(*_: object) -> Operations:
-    """Takes connections that stand (nft_flow_offload.c)."""
+    """Takes connections that stand; a packet whose connection is not taken now leaves the rule (nft_flow_offload.c)."""
     does = "hands its connection to the flow table once it stands: later packets pass by the rules"
-    yield Do(lambda packet, _: (Effect(Kind.CONTINUES, packet, does),))
+    why = "whether its connection is taken now is not known"
+
+    def effects_of(packet: Packet, _: Scene) -> Effects:
+        leaves = Effect(Kind.BREAKS, packet, does)
+        if packet.ctstate in {"NEW", "INVALID", "UNTRACKED"}:
+            return (leaves,)
+        return Effect(Kind.CONTINUES, packet, does, why), replace(leaves, why=why)
+
+    yield Do(effects_of)
 
 
 def _tproxy(body: Listed, *_: object) -> Operations:
@@ -134,8 +165,8 @@ def _tproxy(body: Listed, *_: object) -> Operations:
     yield Do(lambda packet, _: (Effect(Kind.CONTINUES, packet, does),))
 
 
-def _mangle(body: Listed, *_: object) -> Operations:
-    yield from mangle(body["key"], body["value"])
+def _mangle(body: Listed, _: Table, stores: Stores) -> Operations:
+    yield from mangle(body["key"], body["value"], stores)
 
 
 READERS: dict[str, Callable[[Listed, Table, Stores], Operations]] = {
@@ -145,6 +176,7 @@ READERS: dict[str, Callable[[Listed, Table, Stores], Operations]] = {
     "counter": _counter,
     "limit": _limit,
     "quota": _hangs_on("how much of a quota is left is not known"),
+    "ct expectation": _hangs_on("how many connections are expected already is not known"),
     "ct count": _hangs_on("how many connections there are is not known"),
     "set": _set,
     "map": _set,

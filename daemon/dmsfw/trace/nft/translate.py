@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 
-from dmsfw.trace.nft.operations import Do, Effects
+from dmsfw.trace.nft.lookups import Stores
+from dmsfw.trace.nft.needs import needed
+from dmsfw.trace.nft.operations import Ask, Do, Effects
 from dmsfw.trace.nft.text import written
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.scene import Scene
@@ -20,7 +23,7 @@ FAMILIES = {"ip": 4, "ip6": 6}
 FLAGS = {"random": "--random", "fully-random": "--random", "persistent": "--persistent"}
 
 
-def translation(kind: str, body: object) -> Do:
+def translation(kind: str, body: object, stores: Stores) -> Iterator[Ask | Do]:
     """What a statement does; one that is for the other family does nothing. Raises: ValueError, TypeError, KeyError."""
     found = body if isinstance(body, dict) else {}
     target, name = OPTIONS[kind]
@@ -34,7 +37,9 @@ def translation(kind: str, body: object) -> Do:
             return effects("", packet, (), scene)
         return effects(target, packet, options, scene) if follows else anything(packet, f"a map says where to {kind}")
 
-    return Do(done)
+    for part in ("addr", "port"):
+        yield from needed(found.get(part), stores)
+    yield Do(done)
 
 
 def _where(body: dict[str, object], colon: str) -> str | None:

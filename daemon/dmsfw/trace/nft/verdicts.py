@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dmsfw.trace.nft.operations import Do, Lead
+from collections.abc import Iterator
+
+from dmsfw.trace.answer import told
+from dmsfw.trace.nft.lookups import Judged
+from dmsfw.trace.nft.operations import Ask, Do, Lead
 from dmsfw.trace.targets import effects
 
 TARGETS = {"accept": "ACCEPT", "drop": "DROP", "return": "RETURN", "queue": "NFQUEUE"}
 """What iptables calls the same."""
+
+
+FAMILIES = {"icmp": 4, "icmpv6": 6}
 
 
 def is_verdict(kind: str) -> bool:
@@ -27,9 +34,14 @@ def verdict(raw: object) -> Do | Lead | None:
     return Do(lambda packet, scene: effects(target, packet, (), scene))
 
 
-def reject(body: object) -> Do:
-    """A refusal with an answer."""
+def reject(body: object) -> Iterator[Ask | Do]:
+    """A refusal with an answer, for packets that can be refused like that: nft asks, and does not always print it."""
     found = body if isinstance(body, dict) else {}
+    family = FAMILIES.get(str(found.get("type", "")))
+    if family is not None:
+        yield Ask(lambda packet, _: Judged(told(packet.family == family)))
+    if found.get("type") == "tcp reset":
+        yield Ask(lambda packet, _: Judged(told(packet.proto == "tcp")))
     how = " ".join(str(found[name]) for name in ("type", "expr") if name in found)
     options = ("--reject-with", how) if how else ()
-    return Do(lambda packet, scene: effects("REJECT", packet, options, scene))
+    yield Do(lambda packet, scene: effects("REJECT", packet, options, scene))

@@ -75,18 +75,20 @@ class BaseWalk(Walker[Rule]):
         here.come_back(self._chain(inner, live, (*here.trail, step)), goto=lead.goto)
 
     def _choose(self, meeting: Meeting, choose: Choose) -> None:
-        """Each verdict of a map is a way of its own from here on."""
+        """Each verdict of a map is a way of its own from here on; what it lets continue goes on in the rule."""
         found = meeting.choices(choose, self._scene)
+        meeting.live = {}
         for element, live in found.chosen:
             part = meeting.part(live, element, found.why)
             try:
                 operation = choose.verdict(element.data)
             except (ValueError, TypeError, KeyError):
                 operation = Do(lambda packet, _: anything(packet, "this verdict is not followed"))
-            if operation is not None:
-                self._do(part, operation)
+            if operation is None:
+                meeting.stay(live, element, found.why)
+                continue
+            self._do(part, operation)
             self._finish(part)
-        meeting.live = {}
         meeting.miss(found.left)
 
     def _finish(self, meeting: Meeting) -> None:
