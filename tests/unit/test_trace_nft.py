@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
 
 from dmsfw.trace import ThisHost, Verdict
 from dmsfw.trace.nft.listing import parse
+from dmsfw.trace.nft.operations import Count, Kept
 from dmsfw.trace.packet import FRESH, Connection
 from dmsfw.trace.shell import Said
 from dmsfw.trace.text import render, sentence
@@ -535,6 +537,7 @@ def test_a_program_that_is_asked_decides() -> None:
      {"match": {"op": "==", "left": "x", "right": 1}}, {"match": {"op": "~", "left": DPORT, "right": 1}},
      {"match": {"op": "<", "left": DPORT, "right": {"set": []}}}, {"jump": None}, {"dnat": {"flags": "odd"}},
      {"mangle": {"key": {}, "value": 1}}, {"mangle": {"key": {"meta": {"key": "mark"}}, "value": True}},
+     {"set": {"op": "add", "elem": {}, "set": "@s"}}, {"snat": {"addr": {"map": {}, "x": 1}}}, {"dnat": {"addr": {}}},
      {"counter": {"packets": "9"}}, {"counter": "gone"}, {"dnat": {"addr": {"prefix": {"addr": "x", "len": 3}}}},
      {"match": {"op": "==", "left": payload("ip", "saddr"), "right": {"prefix": {"addr": "10.0.0.0", "len": 99}}}},
      {"match": {"op": "==", "left": payload("ip", "saddr"), "right": {"prefix": 3}}},
@@ -579,6 +582,30 @@ def test_loops_end() -> None:
         table(), base(), chain("a"), rule({"jump": {"target": "a"}}), rule({"jump": {"target": "a"}}, chain="a")
     )
     assert through(text).verdict is Verdict.UNCERTAIN
+
+
+def test_many_rules_that_look_into_one_great_set_search_it_once() -> None:
+    elements = [f"10.{n // 250}.{n % 250}.9" for n in range(10_000)]
+    own = {"set": {"family": "inet", "table": "t", "name": "s", "elem": elements}}
+    rules = [rule(match(payload("ip", "saddr"), "@s"), match(DPORT, n), DROP) for n in range(1000)]
+    text = listed(table(), own, base(), *rules)
+    began = process_time()
+    assert through(text).verdict is Verdict.PASSES
+    assert process_time() - began < 5  # searched each time: 15 s and more
+
+
+def test_of_a_rule_no_more_is_read_than_packets_come_to() -> None:
+    read: list[int] = []
+
+    def one(number: int) -> Count:
+        read.append(number)
+        return Count(number)
+
+    kept = Kept(one(number) for number in range(3))
+    first, second = iter(kept), iter(kept)
+    assert (next(first), next(second), next(second)) == (Count(0), Count(0), Count(1))
+    assert read == [0, 1]
+    assert (list(first), list(second), read) == ([Count(1), Count(2)], [Count(2)], [0, 1, 2])
 
 
 def test_foreign_text_is_cleaned() -> None:

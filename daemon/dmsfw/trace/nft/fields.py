@@ -6,7 +6,7 @@ A field that a packet does not have (a port of TCP in a packet of UDP) ends the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from dmsfw.trace.scene import Scene
 
 ALL_PORTS = (0, 65535)
 TRANSPORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "ah", "esp", "comp", "igmp", "gre"})
+MANY = 256
+"""Fields of headers that are kept: most of thousands of rules ask for the same."""
+
 TO_ALL = "255.255.255.255"
 
 
@@ -36,7 +39,11 @@ def _meta(body: dict[str, str]) -> Field:
 def _payload(body: dict[str, str]) -> Field:
     if "protocol" not in body or "tunnel" in body:
         return not_followed("the packet's raw content")
-    protocol, name = body["protocol"], body["field"]
+    return _header(body["protocol"], body["field"])
+
+
+@lru_cache(MANY)
+def _header(protocol: str, name: str) -> Field:
     found = PAYLOAD.get((protocol, name)) or PORTS.get(name, {}).get(protocol)
     found = found or not_followed(f"{protocol} {name}")
     return found._replace(value=_having(protocol, found.value))

@@ -60,6 +60,7 @@ class Stores:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: dict[object, tuple[Element, ...]] = {}
+        self._found: dict[object, Fitting] = {}
 
     def look(self, left: object, right: object) -> Look:
         """A look-up in a set by its name (`@name`), or in one that stands in the rule. Raises: ValueError and more."""
@@ -68,10 +69,19 @@ class Stores:
         name = self.name(right) if isinstance(right, str) else ""
 
         def look(packet: Packet, scene: Scene) -> Fitting:
-            found = fitting([one.value(packet, scene) for one in asked], elements)
+            found = self._fitting(right, tuple(one.value(packet, scene) for one in asked), elements)
             return _in_doubt(found) if name in packet.changed_sets and not found.absent else found
 
         return look
+
+    def _fitting(self, right: object, values: tuple[Value | None, ...], elements: tuple[Element, ...]) -> Fitting:
+        """Many rules may look into one set for the same: it is searched once."""
+        if not isinstance(right, str):
+            return fitting(values, elements)
+        key = (id(elements), values)
+        if key not in self._found:
+            self._found[key] = fitting(values, elements)
+        return self._found[key]
 
     def name(self, store: object) -> str:
         """What a set (`@name`) is called among those of all tables."""

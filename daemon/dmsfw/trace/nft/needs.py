@@ -18,7 +18,11 @@ from dmsfw.trace.scene import Scene
 
 Needs = Iterator[Ask]
 
-OPERATIONS = frozenset({"concat", "|", "^", "&", "<<", ">>"})
+MADE_OF: dict[str, Callable[[Listed], Listed]] = {
+    **{kind: lambda body: body for kind in ("concat", "|", "^", "&", "<<", ">>")},
+    "elem": lambda body: (body["val"],),
+    "jhash": lambda body: (body["expr"],),
+}
 VALUES = frozenset({"prefix", "range", "set", "numgen", "symhash"})
 """They need nothing of a packet."""
 
@@ -30,20 +34,16 @@ def needed(expression: Listed, stores: Stores) -> Needs:
     """Questions that an expression asks, though it is not a match. Raises: ValueError, TypeError, KeyError."""
     if not isinstance(expression, dict):
         return
+    if len(expression) != 1:
+        raise ValueError("no expression")
     kind, body = next(iter(expression.items()))
-    if kind in OPERATIONS:
-        for part in body:
+    if kind in MADE_OF:
+        for part in MADE_OF[kind](body):
             yield from needed(part, stores)
-    elif kind == "elem":
-        yield from needed(body["val"], stores)
-    elif kind == "jhash":
-        yield from needed(body["expr"], stores)
     elif kind == "map":
         yield Ask(_held(stores.look(body["key"], body["data"])))
-    elif kind == "rt":
-        yield Ask(_routed)
-    elif kind == "tcp option":
-        yield Ask(_with_options)
+    elif kind in OTHERS:
+        yield Ask(OTHERS[kind])
     elif kind not in VALUES:
         yield Ask(_present(field(expression), is_sure=kind == "payload" and body.get("protocol") in WHOLE))
 
@@ -81,3 +81,6 @@ def _with_options(packet: Packet, _: Scene) -> Judged:
 
 def _but(holds: bool, why: str) -> Answer:  # noqa: FBT001 - it is what is told
     return YES if holds else unknown(why)
+
+
+OTHERS = {"rt": _routed, "tcp option": _with_options}

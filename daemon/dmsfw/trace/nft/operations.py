@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dmsfw.trace.effect import Effect
@@ -51,3 +51,24 @@ class Choose:
 
 
 Operation = Ask | Do | Count | Lead | Choose
+
+
+class Kept:
+    """Operations that are read when they are come to, and kept: most rules are left at their first match."""
+
+    def __init__(self, rest: Iterator[Operation]) -> None:
+        self._read: list[Operation] = []
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[Operation]:
+        """Each from the first on, though others may be at it as well: rules that lead to themselves."""
+        at = 0
+        while at < len(self._read) or self._goes_on():
+            yield self._read[at]
+            at += 1
+
+    def _goes_on(self) -> bool:
+        found = next(self._rest, None)
+        if found is not None:
+            self._read.append(found)
+        return found is not None

@@ -33,16 +33,15 @@ HARMLESS = frozenset({
 Operations = Iterator[Operation]
 
 
-def operations(rule: Rule, table: Table, stores: Stores) -> tuple[Operation, ...]:
+def operations(rule: Rule, table: Table, stores: Stores) -> Operations:
     """What a rule does. Never raises."""
-    found: list[Operation] = []
     for statement in rule.body:
         try:
-            found += _read(statement, table, stores)
+            found = tuple(_read(statement, table, stores))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            found += _not_understood(statement, error)
-            break
-    return tuple(found)
+            yield from _not_understood(statement, error)
+            return
+        yield from found
 
 
 def _not_understood(statement: object, error: Exception) -> Operations:

@@ -9,7 +9,7 @@ from dmsfw.trace.branches import Ended, Live
 from dmsfw.trace.nft.lookups import Element, Stores
 from dmsfw.trace.nft.meeting import Meeting
 from dmsfw.trace.nft.model import Base, Chain, Rule, Table
-from dmsfw.trace.nft.operations import Ask, Choose, Count, Do, Lead, Operation
+from dmsfw.trace.nft.operations import Ask, Choose, Count, Do, Kept, Lead, Operation
 from dmsfw.trace.nft.statements import operations
 from dmsfw.trace.nft.text import policy_text, rule_text
 from dmsfw.trace.result import Place, Step
@@ -43,12 +43,12 @@ class BaseWalk(Walker[Rule]):
             self._do(meeting, operation)
         self._finish(meeting)
 
-    def _operations(self, here: Here, rule: Rule) -> tuple[Operation, ...]:
+    def _operations(self, here: Here, rule: Rule) -> Kept:
         known = self._table.cache
         key = (here.name, rule.number)
         if key not in known:
-            known[key] = operations(rule, self._table, known.setdefault("stores", Stores(self._table)))
-        found: tuple[Operation, ...] = known[key]
+            known[key] = Kept(operations(rule, self._table, known.setdefault("stores", Stores(self._table))))
+        found: Kept = known[key]
         return found
 
     def _do(self, meeting: Meeting, operation: Operation) -> None:
