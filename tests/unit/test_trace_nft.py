@@ -131,6 +131,43 @@ def test_dormant_tables_other_families_and_other_hooks_are_not_asked() -> None:
     assert through(listed(table(family="ip6"), six), six=True).verdict is Verdict.DROPPED
 
 
+BESIDE = "nftables is asked as well, and not followed there: "
+
+
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        (base("ingress", family="netdev", policy="drop", dev="br-a"), "netdev t ingress on br-a"),
+        (base("ingress", family="netdev", policy="drop", dev=["eth7", "br-a"]), "netdev t ingress on eth7, br-a"),
+        (base("ingress", family="netdev", policy="drop", dev="eth7"), ""),
+        (base("ingress", family="netdev", policy="drop"), "netdev t ingress"),
+        (base("ingress", policy="drop", dev="br-a"), "inet t ingress on br-a"),
+        (base("egress", family="netdev", policy="drop", dev="wan0"), "netdev t egress on wan0"),
+        (base("egress", family="netdev", policy="drop", dev="br-a"), ""),
+        (base("input", family="bridge", policy="drop"), "bridge t input"),
+        (base("prerouting", family="bridge", policy="drop"), "bridge t prerouting"),
+        (base("postrouting", family="bridge", policy="drop"), "bridge t postrouting"),
+        (base("forward", family="bridge", policy="drop"), ""),
+        (base("input", family="bridge"), ""),
+    ],
+)
+def test_chains_of_devices_and_bridges_are_not_followed_and_said(odd: Any, named: str) -> None:
+    found = through(listed(table(), odd))
+    assert found.verdict is (Verdict.UNCERTAIN if named else Verdict.PASSES)
+    assert found.notes == ((f"{BESIDE}{named}",) if named else ())
+    assert through(listed(table(), odd, base(policy="drop"))).verdict is Verdict.DROPPED
+
+
+def test_of_chains_of_devices_those_that_only_count_are_not_said() -> None:
+    mine = {"family": "bridge"}
+    ingress = base("input", **mine)
+    for statement, verdict in ((COUNT, Verdict.PASSES), (DROP, Verdict.UNCERTAIN), ("odd", Verdict.UNCERTAIN)):
+        text = listed(table(), ingress, rule(match(meta("l4proto"), 6), statement, chain="input", **mine))
+        assert through(text).verdict is verdict
+    asleep = listed(table(family="bridge", flags="dormant"), base("input", policy="drop", **mine))
+    assert through(asleep).verdict is Verdict.PASSES
+
+
 def test_tables_that_iptables_nft_lists_are_not_counted_twice() -> None:
     mine = {"family": "ip", "table": "filter"}
     text = listed(

@@ -24,6 +24,7 @@ from dataclasses import replace
 from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
 from dmsfw.trace.ends import ends
 from dmsfw.trace.host import BaseChain, Host
+from dmsfw.trace.nft.beside import beside
 from dmsfw.trace.packet import Connection, Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
@@ -38,6 +39,7 @@ FIRST = frozenset({"PREROUTING", "OUTPUT"})
 
 LOOPBACK = "lo"
 
+ASKED = "nftables is asked as well, and not followed there: {}"
 SEES_IN_DEVICE = (5, 7)
 """Kernels before this one tell POSTROUTING no in-device (28f8bfd1ac94)."""
 
@@ -71,6 +73,7 @@ class _Journey:
         except TooMuch as error:
             self._doubt(str(error))
         self._doubt_what_is_not_seen()
+        self._doubt_what_is_beside()
         assumed = [f"{step.place or step.hook}: {step.why}" for step in self._steps if step.why]
         notes = dict.fromkeys((*self._notes, *routing.notes, *assumed))
         return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes))
@@ -208,6 +211,13 @@ class _Journey:
             dropping = sorted(chains, key=lambda chain: chain.policy != "drop")
             said = list(map(_asked, dropping))
             self._doubt(f"nftables may stop it: {said[0]}", f"nftables is asked as well: {', '.join(said)}")
+
+    def _doubt_what_is_beside(self) -> None:
+        passing = {ended.packet.out_device for ended in self._ended if ended.verdict is Verdict.PASSES}
+        listed = self._host.nftables() if passing else None
+        found = list(beside(listed, self._packet.in_device, sorted(passing))) if listed is not None else []
+        if found:
+            self._doubt(f"nftables may stop it: its chain {found[0]} is not followed", ASKED.format(", ".join(found)))
 
     def _is_followed(self, ruleset: Ruleset) -> bool:
         """What iptables-nft cannot list is followed as nftables lists it."""

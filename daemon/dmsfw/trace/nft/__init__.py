@@ -12,5 +12,6 @@ translate.py   masquerade, snat, dnat, redirect
 statements.py  a rule's words become operations
 walk.py        the walk through one base chain
 text.py        rules as nft prints them
+beside.py      chains of devices and bridges, which are not followed, but said
 chains.py      where the whole cannot be read: which chains are asked at all
 """

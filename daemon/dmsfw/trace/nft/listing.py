@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from dmsfw.trace.nft.beside import INGOING, OUTGOING
 from dmsfw.trace.nft.model import HOOKS, Base, Chain, Nftables, Rule, Store, Table
 from dmsfw.trace.shell import Shell
 
-FAMILIES = frozenset({"inet", "ip", "ip6"})
+FAMILIES = frozenset({"inet", "ip", "ip6", "bridge", "netdev"})
 KINDS = frozenset({"filter", "nat", "route"})
+PASSED = frozenset({*HOOKS, *INGOING, *OUTGOING})
 POLICIES = frozenset({"accept", "drop"})
 
 Thing = dict[str, object]
@@ -55,12 +57,14 @@ def _chain(table: Table, body: Thing) -> None:
     name = _text(body["name"])
     chain = table.chains.setdefault(name, Chain(name))
     chain.handle = _number(body.get("handle", 0))
-    if body.get("hook") in HOOKS and body.get("type") in KINDS:
+    if body.get("hook") in PASSED and body.get("type") in KINDS:
         policy = _text(body.get("policy", "accept"))
         if policy not in POLICIES:
             raise ValueError(f"{policy} is no policy")
         priority = _number(body["prio"])
-        chain.base = Base(_text(body["type"]), _text(body["hook"]), priority, drops=policy == "drop")
+        raw = body.get("dev", [])
+        devices = tuple(map(_text, raw if isinstance(raw, list) else [raw]))
+        chain.base = Base(_text(body["type"]), _text(body["hook"]), priority, policy == "drop", devices)
 
 
 def _rule(table: Table, body: Thing) -> None:

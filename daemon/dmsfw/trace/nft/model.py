@@ -29,12 +29,16 @@ class Rule:
 
 @dataclass(slots=True)
 class Base:
-    """What makes a chain a base chain. `kind`: filter, nat or route. `hook` by the name of nftables."""
+    """What makes a chain a base chain. `kind`: filter, nat or route. `hook` by the name of nftables.
+
+    `devices`: those that a chain of devices is on; empty: on all, or it is none of these.
+    """
 
     kind: str
     hook: str
     priority: int
     drops: bool
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class Table:
 
 @dataclass(slots=True)
 class Nftables:
-    """The tables that decide about routed packets."""
+    """The tables that decide about routed packets, and those of bridges and devices."""
 
     tables: list[Table] = field(default_factory=list)
 

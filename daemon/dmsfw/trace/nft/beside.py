@@ -1,0 +1,41 @@
+"""Chains beside those that are followed, which a routed packet passes as well: on devices, and in bridges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dmsfw.trace.nft.model import Base, Nftables, Table
+
+INGOING = frozenset({"ingress", "prerouting", "input"})
+OUTGOING = frozenset({"egress", "output", "postrouting"})
+ON_DEVICES = frozenset({"ingress", "egress"})
+QUIET = frozenset({"match", "accept", "continue", "return", "jump", "goto", "counter", "log", "limit", "last", "flow"})
+"""Statements that end no packet and change none."""
+
+
+def beside(nftables: Nftables, device: str, leaving: Iterable[str]) -> Iterator[str]:
+    """Names of those that may stop or change a packet that comes in by a device and leaves by one of others.
+
+    Which devices are bridges, and which lie below others, is not looked at: a chain of bridges counts for each.
+    """
+    for table in nftables.tables:
+        for chain in table.chains.values():
+            base = chain.base
+            if base is None or table.dormant or not (base.drops or chain.rules):
+                continue
+            if _is_passed(table, base, device, set(leaving) - {""}) and (base.drops or not _is_quiet(table)):
+                where = f" on {', '.join(base.devices)}" if base.devices else ""
+                yield f"{table.title} {chain.name}{where}"
+
+
+def _is_passed(table: Table, base: Base, device: str, leaving: set[str]) -> bool:
+    if base.hook in ON_DEVICES:
+        passed = {device} - {""} if base.hook in INGOING else leaving
+        return bool(passed & set(base.devices)) if base.devices else bool(passed)
+    return table.family == "bridge" and base.hook in INGOING | OUTGOING and bool(device if base.hook in INGOING else leaving)
+
+
+def _is_quiet(table: Table) -> bool:
+    """Nothing in the table does more than to let pass what it matches, and to count it."""
+    bodies = (statement for chain in table.chains.values() for rule in chain.rules for statement in rule.body)
+    return all(isinstance(statement, dict) and statement.keys() <= QUIET for statement in bodies)
