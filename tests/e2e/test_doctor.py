@@ -245,14 +245,28 @@ def test_questions_to_an_outside_resolver_meet_forward_and_the_lines_open_both_p
     assert doctor(router, "app", f"{NAME}:465").code == 0
 
 
-def test_a_policy_that_lacks_only_the_names_is_given_them(router: Lab, dmsfw: Dmsfw) -> None:
+def test_a_policy_of_its_own_that_lacks_only_the_names_is_given_them(router: Lab, dmsfw: Dmsfw) -> None:
     router.set_resolver(RESOLVER)
     router.compose("up", "-d")
-    dmsfw.start()
+    dmsfw.start(opens(NETWORK))
     told = doctor(router, "app", f"{NAME}:465", "-4")
+    assert told.verdict.endswith("policy smtps selects this network alone: the lines change it")
     assert told.remedy == "uci set dmsfw.smtps.dns='1'\nuci commit dmsfw\n"
     dmsfw.paste(told.remedy)
     router.wait(lambda: router.connect("app", NAME, 465) == "open")
+
+
+def test_a_policy_of_other_networks_too_stays_and_only_the_one_asked_for_gets_names(router: Lab, dmsfw: Dmsfw) -> None:
+    router.set_resolver(RESOLVER)
+    router.compose("up", "-d")
+    create(router, "bystander", container="by")
+    dmsfw.start(opens("*"))
+    told = doctor(router, "app", f"{NAME}:465", "-4")
+    assert "policy smtps may select other networks too and stays as it is" in told.verdict
+    dmsfw.paste(told.remedy)
+    router.wait(lambda: router.connect("app", NAME, 465) == "open")
+    assert [router.connect("by", where, 53) for where in (RESOLVER, SERVER)] == ["refused", "refused"]
+    assert router.connect("by", SERVER, 465) == "open"
 
 
 def test_questions_to_the_router_itself_meet_input(router: Lab, dmsfw: Dmsfw) -> None:
@@ -330,6 +344,21 @@ def test_what_leaves_untranslated_is_a_missing_masquerade(router: Lab, dmsfw: Dm
     assert "no rule translates it (masquerading)" in told.verdict
     dmsfw.paste(told.remedy)
     router.wait(lambda: router.connect("app", SERVER, 465) == "open")
+
+
+def test_a_policy_of_other_networks_too_stays_and_only_the_one_asked_for_is_translated(
+    router: Lab, dmsfw: Dmsfw
+) -> None:
+    router.compose("up", "-d")
+    create(router, "bystander", container="by")
+    dmsfw.start(config("list network '*'", "list dest_port '465'", "option masq '0'"))
+    router.sh("iptables -w -t nat -F zone_wan_postrouting")
+    told = doctor(router, "app", f"{SERVER}:465")
+    assert "no rule translates it (masquerading)" in told.verdict
+    assert "policy smtps may select other networks too and stays as it is" in told.verdict
+    dmsfw.paste(told.remedy)
+    router.wait(lambda: router.connect("app", SERVER, 465) == "open")
+    assert router.connect("by", SERVER, 465) == "timeout"
 
 
 def test_a_router_that_forwards_nothing_is_told(router: Lab, dmsfw: Dmsfw) -> None:

@@ -17,7 +17,7 @@ from dmsfw.doctor.names import Asked, Lookup
 from dmsfw.doctor.outcome import NOT_KNOWN_OF_OWN, NOT_OURS
 from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.probe import Outcome, Probe
-from dmsfw.doctor.remedies import Means, to_add_dns, to_open, to_translate
+from dmsfw.doctor.remedies import Means, to_open
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
 from dmsfw.doctor.ways import Passage, first_packet, own_passage, ways
@@ -285,9 +285,6 @@ def test_a_way_out_that_is_no_uplink_is_named_in_the_remedy_as_narrowly_as_can_b
 def test_where_no_lines_would_do_it_is_said_why() -> None:
     refused = to_open(replace(NETWORK, internal=True), "tcp", 465, MEANS)
     assert (refused.lines, "internal" in refused.why_not) == ((), True)
-    assert to_add_dns("odd name", MEANS).why_not == "add option dns '1' to egress 'odd name' in /etc/config/dmsfw"
-    assert to_translate("odd name", MEANS).why_not == "set option masq '1' in egress 'odd name' in /etc/config/dmsfw"
-    assert to_add_dns("@egress[0]", MEANS).lines == ("uci set 'dmsfw.@egress[0].dns'='1'", COMMIT)
 
 
 def test_a_private_destination_may_know_the_way_back() -> None:
@@ -296,10 +293,7 @@ def test_a_private_destination_may_know_the_way_back() -> None:
     assert (reached.exit_code, "no rule translates it" in reached.sentence) == (2, False)
 
 
-def test_a_policy_without_masquerading_is_given_it() -> None:
-    policies = Policies(("p",), ("p",), untranslated=True, uplinks=("eth9",), installed=True)
-    reached = judge(findings(trial("timeout", kernel=UNTRANSLATED, policies=policies)), MEANS)
-    assert reached.lines == ("uci set dmsfw.p.masq='1'", COMMIT)
+def test_a_policy_whose_masquerading_is_not_in_the_kernel_is_started() -> None:
     missing = Policies(("p",), ("p",), uplinks=("eth9",), installed=False)
     started = replace(MEANS, start=("dmsfw apply",))
     reached = judge(findings(trial("timeout", kernel=UNTRANSLATED, policies=missing)), started)
@@ -519,9 +513,6 @@ def test_questions_that_a_rule_stops_are_the_cause() -> None:
     )
     reached = judge(findings(trial(), there=OUTSIDE, questions=(asking("203.0.113.53", FakeHost()),)), MEANS)
     assert reached.lines == (*SECTION, "uci set dmsfw.dms.dns='1'", COMMIT)
-    lacks = trial(policies=Policies(("p",), ("p",), uplinks=(WAN,), installed=True))
-    reached = judge(findings(lacks, there=OUTSIDE, questions=(asking("203.0.113.53", FakeHost()),)), MEANS)
-    assert reached.lines == ("uci set dmsfw.p.dns='1'", COMMIT)
 
 
 def test_questions_to_the_router_itself_are_not_dmsfws_to_open() -> None:

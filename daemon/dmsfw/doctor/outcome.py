@@ -55,9 +55,9 @@ def of_own(trial: Trial) -> tuple[str, ...]:
 
 
 def with_remedy(exit_code: int, sentence: str, remedy: Remedy, *advice: str) -> Verdict:
-    """A verdict with its lines to paste, or with why there are none."""
-    said = (*advice, *((remedy.why_not,) if remedy.why_not else ()))
-    return Verdict(exit_code, sentence, remedy.lines, said)
+    """A verdict with its lines to paste and what they do, or with why there are none."""
+    said = (*((remedy.why_not,) if remedy.why_not else ()), *remedy.says)
+    return Verdict(exit_code, sentence, remedy.lines, (*advice, *said))
 
 
 def network_of(trial: Trial) -> Network | None:

@@ -58,6 +58,10 @@ class Policies:
     uplinks: tuple[str, ...] = ()
     installed: bool | None = None
 
+    def is_foreign(self, device: str) -> bool:
+        """Tell whether a device is no way out, as far as they are known."""
+        return bool(device and self.uplinks) and device not in self.uplinks
+
 
 def configuration(path: Path) -> Configured:
     """Read the configuration, whatever state it is in."""

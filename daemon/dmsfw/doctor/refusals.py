@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dmsfw.decide.grants import obstacle, selects
-from dmsfw.doctor import remedies
+from dmsfw.doctor import amend, remedies
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.outcome import KNOWN, Verdict, network_of, refusal, with_remedy
 from dmsfw.doctor.remedies import Means, Remedy
@@ -43,7 +43,7 @@ def _why_stopped(found: Findings, trial: Trial, network: Network, means: Means) 
     device = trial.ways.there.device if trial.ways else ""
     if policies.allowing:
         return _in_spite_of(policies.allowing[0], policies.installed, means)
-    foreign = device if device and policies.uplinks and device not in policies.uplinks else ""
+    foreign = device if policies.is_foreign(device) else ""
     remedy = remedies.to_open(network, target.proto, target.port, means, device=foreign)
     if policies.elsewhere:
         return f"dmsfw allows {what} by {', '.join(policies.elsewhere)}, and the route leads by {device}", remedy
@@ -91,5 +91,6 @@ def untranslated(found: Findings, trial: Trial, means: Means) -> Verdict | None:
         why, remedy = _in_spite_of(policies.allowing[0], policies.installed, means)
         return with_remedy(KNOWN, f"{sentence}; {why}", remedy)
     if policies and policies.allowing and policies.untranslated:
-        return with_remedy(KNOWN, sentence, remedies.to_translate(policies.allowing[0], means))
+        remedy = amend.to_translate(policies, network, found.target.proto, found.target.port, means)
+        return with_remedy(KNOWN, sentence, remedy)
     return with_remedy(KNOWN, sentence, remedies.to_open(network, found.target.proto, found.target.port, means))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dmsfw.doctor.target import Transport
@@ -12,7 +13,7 @@ from dmsfw.errors import Refused
 from dmsfw.model import Network, PortRange, Settings, Uplink, Uplinks, is_device_name
 from dmsfw.report.hints import quoted
 
-_SECTION = re.compile(r"[A-Za-z0-9_]+|@egress\[[0-9]+\]")
+_EVERYWHERE = "uci add_list dmsfw.main.uplink_device="
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -34,10 +35,11 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Lines to paste, or why there are none."""
+    """Lines to paste, or why there are none. `says`: what the lines do, where that is not plain to see."""
 
     lines: tuple[str, ...] = ()
     why_not: str = ""
+    says: tuple[str, ...] = ()
 
 
 def to_open(
@@ -47,36 +49,29 @@ def to_open(
 
     `device`: one that is no uplink; the policy is then for it alone.
     """
-    taken = {policy.name for policy in means.settings.policies}
     try:
-        *lines, commit = remedy(network, (PortRange(port, port),), proto, networks=means.networks, taken=taken)
+        *lines, commit = remedy(network, (PortRange(port, port),), proto, networks=means.networks, taken=taken(means))
     except Refused as error:
         return Remedy(why_not=str(error))
-    section = lines[0].partition("=")[0].removeprefix("uci set ")
+    section = section_of(lines)
     if dns:
         lines.append(f"uci set {section}.dns='1'")
     if device:
-        lines += _by_device(section, device, means)
-    return Remedy(_complete([*lines, commit], means))
+        lines += by_device(section, device, means)
+    return complete([*lines, commit], means)
 
 
-def to_add_dns(policy: str, means: Means) -> Remedy:
-    """Let a policy that is there allow name resolution too."""
-    if not _SECTION.fullmatch(policy):
-        return Remedy(why_not=f"add option dns '1' to egress '{policy}' in {means.config}")
-    section = shlex.quote(f"dmsfw.{policy}.dns")
-    return Remedy(_complete([f"uci set {section}='1'", "uci commit dmsfw"], means))
+def section_of(lines: Sequence[str]) -> str:
+    """Where lines that make a section make it: `dmsfw.name`."""
+    return lines[0].partition("=")[0].removeprefix("uci set ")
 
 
-def to_translate(policy: str, means: Means) -> Remedy:
-    """Let a policy that is there masquerade."""
-    if not _SECTION.fullmatch(policy):
-        return Remedy(why_not=f"set option masq '1' in egress '{policy}' in {means.config}")
-    section = shlex.quote(f"dmsfw.{policy}.masq")
-    return Remedy(_complete([f"uci set {section}='1'", "uci commit dmsfw"], means))
+def taken(means: Means) -> set[str]:
+    """Names that a new section cannot have."""
+    return {policy.name for policy in means.settings.policies}
 
 
-def _by_device(section: str, device: str, means: Means) -> list[str]:
+def by_device(section: str, device: str, means: Means) -> list[str]:
     """Name the way out: by its interface for this policy alone, else by its device for all, beside those there are."""
     known = (*means.uplinks.chosen, *means.uplinks.others)
     named = next((one.interface for one in known if one.device == device and _INTERFACE.fullmatch(one.interface)), "")
@@ -95,14 +90,22 @@ def _kept(uplink: Uplink) -> str:
     return f"uci add_list dmsfw.main.{option}={quoted(uplink.interface)}"
 
 
-def _complete(lines: list[str], means: Means) -> tuple[str, ...]:
-    """Add what is missing for the lines to take effect; without `uci` they are written into the file by hand."""
+def complete(lines: list[str], means: Means, *says: str) -> Remedy:
+    """Add what is missing for the lines to take effect; without `uci` they are written into the file by hand.
+
+    What counts for other policies too is said.
+    """
+    said = [*says]
+    if any(line.startswith(_EVERYWHERE) for line in lines):
+        said.append("netifd names no interface for that device, so every policy without an uplink of its own gets it")
     if not means.settings.enabled:
         lines.insert(-1, "uci set dmsfw.main.enabled='1'")
+        others = len(means.settings.active)
+        said += ["dmsfw is switched off: the lines switch it on, with all policies that are there"] if others else []
     if not means.uci:
-        return (*_by_hand(lines, means.config), *means.start)
+        return Remedy((*_by_hand(lines, means.config), *means.start), says=tuple(said))
     first = () if means.written else (f"touch {shlex.quote(means.config)}",)
-    return (*first, *lines, *means.start)
+    return Remedy((*first, *lines, *means.start), says=tuple(said))
 
 
 def _by_hand(lines: list[str], config: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Exit code 0: it connects. 1: it does not, and why is known. 2: it is not known.
 
 from __future__ import annotations
 
-from dmsfw.doctor import causes, remedies
+from dmsfw.doctor import amend, causes, remedies
 from dmsfw.doctor.containers import NO_BRIDGE
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
@@ -124,7 +124,7 @@ def _of_question(found: Findings, server: str, passage: Passage, means: Means) -
         return Verdict(KNOWN, sentence, advice=(f"{advice}, or have the container ask another name server",))
     policies = trial.policies
     if policies and policies.allowing:
-        remedy = remedies.to_add_dns(policies.allowing[0], means)
+        remedy = amend.to_add_dns(policies, network, passage, means)
     else:
         remedy = remedies.to_open(network, found.target.proto, found.target.port, means, dns=True)
     return with_remedy(KNOWN, sentence, remedy)

@@ -29,10 +29,10 @@ def beside(nftables: Nftables, device: str, leaving: Iterable[str]) -> Iterator[
 
 
 def _is_passed(table: Table, base: Base, device: str, leaving: set[str]) -> bool:
-    if base.hook in ON_DEVICES:
-        passed = {device} - {""} if base.hook in INGOING else leaving
-        return bool(passed & set(base.devices)) if base.devices else bool(passed)
-    return table.family == "bridge" and base.hook in INGOING | OUTGOING and bool(device if base.hook in INGOING else leaving)
+    passed = {device} - {""} if base.hook in INGOING else leaving if base.hook in OUTGOING else set[str]()
+    if base.hook in ON_DEVICES and base.devices:
+        return bool(passed & set(base.devices))
+    return bool(passed) and (base.hook in ON_DEVICES or table.family == "bridge")
 
 
 def _is_quiet(table: Table) -> bool:
