@@ -405,6 +405,28 @@ def test_a_route_by_a_device_that_is_no_uplink_is_named_and_the_lines_allow_it_t
     router.wait(lambda: router.connect("app", SERVER, 465) == "open")
 
 
+def test_a_route_with_several_next_hops_is_followed_by_each_of_them(router: Lab, dmsfw: Dmsfw) -> None:
+    """Which one a connection takes is the kernel's choice: while one of them is shut, nothing is promised."""
+    router.compose("up", "-d")
+    router.wanb.up()
+    hops = [f"nexthop via {line.gateway} dev {line.device}" for line in (router.wan.line, router.wanb.line)]
+    router.sh(f"ip route add {SERVER} {' '.join(hops)}")
+    dmsfw.start()
+    shut = router.dmsfw("explain", "app", f"{SERVER}:465")
+    said = " ".join(shut.stdout.split())
+    note = "its route has several next hops (by pppoe-wan to 198.51.100.1, by eth2 to 198.51.101.1): another connection"
+    assert (shut.returncode, note in said) == (2, True)
+    assert "It is not known whether it passes: " in said
+    told = doctor(router, "app", f"{SERVER}:465")
+    assert note in told.flat
+    assert told.code == 0 or told.verdict.startswith("it may be stopped by firewall rule FORWARD #6 (!fw3 reject)")
+    dmsfw.paste("uci add_list dmsfw.main.uplink='wan'; uci add_list dmsfw.main.uplink='wanb'; uci commit dmsfw")
+    router.wait(lambda: any("-o eth2" in rule for rule in router.rules(4)))
+    open_ = router.dmsfw("explain", "app", f"{SERVER}:465")
+    assert (open_.returncode, note in " ".join(open_.stdout.split())) == (0, True)
+    assert "leaves by eth2 from 198.51.101.7" in open_.stdout
+
+
 def test_a_redirection_into_a_local_port_is_named(router: Lab) -> None:
     router.compose("up", "-d")
     bridge = field_network(router).bridge

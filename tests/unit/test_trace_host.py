@@ -48,7 +48,8 @@ def test_an_old_ip_is_asked_without_ports() -> None:
     with_ports = "ip -4 route get 192.0.2.25 from 10.1.0.2 iif br-a ipproto tcp sport 40000 dport 465"
     texts.said[with_ports] = Said(1, "", 'Error: either "to" is duplicate, or "ipproto" is a garbage.')
     assert ask(texts, packet()).device == "wan0"
-    assert texts.asked == [with_ports, "ip -4 route get 192.0.2.25 from 10.1.0.2 iif br-a"]
+    plain = "192.0.2.25 from 10.1.0.2 iif br-a"
+    assert texts.asked == [with_ports, f"ip -4 route get {plain}", f"ip -4 route get fibmatch {plain}"]
 
 
 def test_no_way_is_no_reason_to_ask_again_and_icmp_has_no_ports() -> None:

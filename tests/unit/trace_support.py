@@ -23,6 +23,8 @@ ROUTES = {
     "ip -4 route show table local": Said(
         0, "local 10.1.0.1 dev br-a\nlocal 127.0.0.0/8 dev lo\nbroadcast 10.1.0.255 dev br-a\n"
     ),
+    "ip -4 route show table all": Said(0, "default via 192.0.2.254 dev wan0\nunreachable 10.0.0.0/8\n"),
+    "ip -6 route show table all": Said(0, "default via fe80::1 dev wan0 metric 1024 pref medium\n"),
     "ip -6 route show table local": Said(0, "local fd00:1::1 dev br-a\nmulticast ff00::/8 dev br-a\n"),
 }
 

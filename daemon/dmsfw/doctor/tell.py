@@ -145,7 +145,9 @@ def _ends(passage: Passage) -> str:
     if passage.verdict is Fate.PASSES:
         if passage.local:
             return "the router itself takes it"
-        return f"it passes, and leaves by {passage.device} from {passage.source}"
+        ends = passage.way.ends if passage.way else ()
+        left = dict.fromkeys(f"by {clean(end.packet.out_device)} from {end.packet.src}" for end in ends)
+        return f"it passes, and leaves {' or '.join(left)}"
     by = f" by {passage.rule}" if passage.rule else ""
     return f"{passage.verdict.value}{by}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -124,7 +124,16 @@ def ways(packet: Packet, host: Host) -> Ways:
     there = passage(way)
     if there.verdict is not Verdict.PASSES:
         return Ways(there)
-    return Ways(there, passage(trace(reply(way), host)))
+    return Ways(there, passage(_answer(way, host)))
+
+
+def _answer(way: Way, host: Host) -> Way:
+    """The answer, as it comes back by the first device that the packet may leave by."""
+    answer = trace(reply(way), host)
+    devices = dict.fromkeys(end.packet.out_device for end in way.ends)
+    others = ", ".join(clean(one) for one in devices if one != answer.packet.in_device)
+    note = f"the answer is followed as it comes by {clean(answer.packet.in_device)}, not by {others}"
+    return replace(answer, notes=(*answer.notes, note)) if others else answer
 
 
 def own_passage(source: Address, target: Target, host: Host) -> Passage:
@@ -146,17 +155,21 @@ def passage(way: Way) -> Passage:
         destination=f"{end.packet.dst}",
         taken=_first(way, _takes_over),
         local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
-        translated="SNAT" in (end.packet.connection.nat or ()),
+        translated=_is_translated(end),
         notes=tuple(clean(note, RULE_LIMIT) for note in way.notes),
         way=way,
     )
 
 
 def _decisive(way: Way) -> End:
-    """Of several ends that it may come to, the first that is none to wish for."""
+    """Of several ends that it may come to, the first that is none to wish for: stopped, or not translated."""
     if way.verdict is Verdict.UNCERTAIN:
         return next((end for end in way.ends if end.verdict is not Verdict.PASSES), way.end)
-    return way.end
+    return next((end for end in way.ends if not end.local and not _is_translated(end)), way.end)
+
+
+def _is_translated(end: End) -> bool:
+    return "SNAT" in (end.packet.connection.nat or ())
 
 
 def named(trail: tuple[Step, ...]) -> str:

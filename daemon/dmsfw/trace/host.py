@@ -12,16 +12,31 @@ from dmsfw.trace.ruleset import Ruleset
 Interface = IPv4Interface | IPv6Interface
 
 
+class Hop(NamedTuple):
+    """One of several next hops, on the link where it has no gateway."""
+
+    device: str
+    gateway: str = ""
+
+
 class Route(NamedTuple):
     """A routing decision. `kind`: forward (by `device`, over `gateway` or on the link), local, none, or unknown.
 
-    `text`: what the kernel said.
+    `text`: what the kernel said. `hops`: where the route has several, all that a connection may take, this one's too.
+    `doubt`: why others may be there that are not known; or empty.
     """
 
     kind: str
     device: str = ""
     gateway: str = ""
     text: str = ""
+    hops: tuple[Hop, ...] = ()
+    doubt: str = ""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What connections leave by, this one's first."""
+        return tuple(dict.fromkeys((self.device, *(hop.device for hop in self.hops))))
 
 
 class BaseChain(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dmsfw.trace.hops import behind, gateway, with_hops
 from dmsfw.trace.host import Route
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.shell import Said, Shell
@@ -14,14 +15,16 @@ KERNEL_SAYS = "RTNETLINK answers: "
 
 def ask(shell: Shell, packet: Packet) -> Route:
     """Ask for the packet's way. An old `ip` that does not know of ports is asked without them."""
-    command = ["ip", f"-{packet.family}", "route", "get", str(packet.dst), "from", str(packet.src)]
-    command += ["iif", packet.in_device] if packet.in_device else []
-    command += ["mark", f"0x{packet.mark:x}"] if packet.mark else []
+    command = ("ip", f"-{packet.family}", "route", "get")
+    question = [str(packet.dst), "from", str(packet.src)]
+    question += ["iif", packet.in_device] if packet.in_device else []
+    question += ["mark", f"0x{packet.mark:x}"] if packet.mark else []
     ports = _ports(packet)
-    said = shell.run(*command, *ports)
+    said = shell.run(*command, *question, *ports)
     if ports and said.code not in {0, None} and KERNEL_SAYS not in said.err:
-        said = shell.run(*command)
-    return read(said)
+        said, ports = shell.run(*command, *question), []
+    route = read(said)
+    return with_hops(route, packet, [*question, *ports], shell) if route.kind == "forward" else route
 
 
 def _ports(packet: Packet) -> list[str]:
@@ -40,18 +43,8 @@ def read(said: Said) -> Route:
             return Route("none", text=line)
         if words[0] in LOCAL:
             return Route("local", text=line)
-        if device := _behind(words, "dev"):
-            return Route("forward", device, _gateway(words), line)
+        if device := behind(words, "dev"):
+            return Route("forward", device, gateway(words), line)
     if KERNEL_SAYS in said.err:
         return Route("none", text=said.complaint.removeprefix(KERNEL_SAYS))
     return Route("unknown", text=said.complaint or "ip route get gives no answer")
-
-
-def _behind(words: list[str], name: str) -> str:
-    return words[words.index(name) + 1] if name in words[:-1] else ""
-
-
-def _gateway(words: list[str]) -> str:
-    """`via 192.0.2.1`, or `via inet6 fe80::1`."""
-    gateway = _behind(words, "via")
-    return _behind(words, gateway) if gateway in {"inet", "inet6"} else gateway

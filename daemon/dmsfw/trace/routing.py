@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dmsfw.trace.branches import WHOLE, Ended, Live, Share
-from dmsfw.trace.host import Host, Route
+from dmsfw.trace.branches import WHOLE, Ended, Live, Share, add
+from dmsfw.trace.host import Hop, Host, Route
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.result import Step, Verdict
 
@@ -30,6 +30,7 @@ class Routing:
         for packet, share in live.items():
             route = self._route(packet)
             doubt = self._doubt(packet, route)
+            self._tell_hops(route)
             step = self._step(route, doubt, share)
             left = share / 2 if doubt else share
             if doubt:
@@ -37,7 +38,8 @@ class Routing:
             if route.kind == "local":
                 local[packet] = left
             elif route.kind == "forward":
-                onward[replace(packet, out_device=route.device)] = left
+                for device in route.devices:
+                    add(onward, replace(packet, out_device=device), left / len(route.devices))
             else:
                 verdict = Verdict.UNREACHABLE if route.kind == "none" else Verdict.UNCERTAIN
                 ended.append(Ended(verdict, (step,), packet, left))
@@ -60,8 +62,16 @@ class Routing:
         """The host forwards nothing of what comes in there."""
         return found.kind in {"none", "forward"} and self._host.forwards(packet.family, packet.in_device) is False
 
+    def _tell_hops(self, route: Route) -> None:
+        """Which of several a connection takes hangs on its addresses, and on its ports where the kernel is set so."""
+        if route.hops:
+            said = ", ".join(map(_hop, route.hops))
+            self.notes.append(f"its route has several next hops ({said}): another connection may take another")
+
     def _compare(self, found: Route) -> None:
-        if found.kind == "forward" and found.device != self._out:
+        if self._out in found.devices:
+            self._tell_hops(found)
+        elif found.kind == "forward":
             self.notes.append(f"the host would send it out by {found.device}, not by {self._out}")
         if found.kind == "local":
             self.notes.append(f"the host would take it for itself, and not send it out by {self._out}")
@@ -86,7 +96,7 @@ class Routing:
             return ""
         by_mark = "mark" in packet.unknown and self._host.routes_by_mark(packet.family) is not False
         doubtful = [name for name in ("dst", "mark") if name in packet.unknown and (name != "mark" or by_mark)]
-        return f"its {' and '.join(doubtful)} is not known here" if doubtful else ""
+        return f"its {' and '.join(doubtful)} is not known here" if doubtful else route.doubt
 
     def _step(self, route: Route, doubt: str, share: Share) -> Step:
         step = Step(
@@ -96,18 +106,23 @@ class Routing:
             comment="",
             packets=0,
             does=_does(route),
-            sure=share == WHOLE and route.kind not in {"unknown", "bridged"} and not doubt,
+            sure=share == WHOLE and route.kind not in {"unknown", "bridged"} and not doubt and len(route.devices) == 1,
             why="whether the bridge passes it is not known" if route.kind == "bridged" else doubt,
         )
         self._note(step)
         return step
 
 
+def _hop(hop: Hop) -> str:
+    return f"by {hop.device}" + (f" to {hop.gateway}" if hop.gateway else "")
+
+
 def _does(route: Route) -> str:
     if route.kind == "local":
         return "takes it for this host"
     if route.kind == "forward":
-        return f"sends it out by {route.device}" + (f" to {route.gateway}" if route.gateway else "")
+        ways = dict.fromkeys((Hop(route.device, route.gateway), *route.hops))
+        return f"sends it out {', or '.join(map(_hop, ways))}"
     if route.kind == "bridged":
         return f"leaves it to the bridge {route.device}"
     return "has no way for it" if route.kind == "none" else "cannot be asked for its way"
