@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -386,10 +387,28 @@ def test_a_failed_start_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPa
     assert_nothing_is_left(traces[0])
 
 
+def test_a_paused_container_does_not_keep_the_lab_from_ending() -> None:
+    with Lab(internet=False) as lab:
+        lab.compose("up", "-d")
+        lab.docker("pause", "dms-service-app-1")
+        traces = Traces.of(lab.folder.name, lab.pid)
+    assert_nothing_is_left(traces)
+
+
+def test_dockerd_ends_with_a_paused_container_and_removes_it_when_it_is_back() -> None:
+    with Lab(internet=False) as lab:
+        lab.compose("up", "-d")
+        lab.docker("pause", "dms-service-app-1")
+        lab.engine.restart()
+        lab.docker("rm", "-f", "dms-service-app-1")
+        assert lab.docker("ps", "-aq").stdout == ""
+
+
 OWNER = """
 from tests.lab import Lab
 with Lab(internet=False) as lab:
     lab.compose("up", "-d")
+    lab.docker("pause", "dms-service-app-1")
     lab.engine.freeze()
     print(lab.folder.name, lab.pid, flush=True)
     input()
@@ -405,6 +424,18 @@ def test_what_a_killed_owner_leaves_ends_at_once_and_is_swept_by_the_next_start(
         owner.send_signal(number)
         owner.wait()
     wait(lambda: not any("process" in left for left in traces.left()), "the end of its processes")
+    with Router(internet=False, firewall=False):
+        assert_nothing_is_left(traces)
+
+
+def test_what_is_frozen_and_outlives_its_holder_is_swept_by_the_next_start() -> None:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stdin=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        name, holder = owner.stdout.readline().decode().split()
+        traces = Traces.of(name, int(holder))
+        os.kill(int(holder), signal.SIGKILL)
+        owner.kill()
+    assert any("process" in left for left in traces.left())
     with Router(internet=False, firewall=False):
         assert_nothing_is_left(traces)
 

@@ -78,4 +78,11 @@ BATCH
 ip -netns isp link set lo up
 
 echo ready
-exec cat >/dev/null
+cat >/dev/null
+
+# What `docker pause` froze dies of no signal, and the pid namespace would not end before it (freezer of cgroups 1 and 2).
+thaw() { [ ! -e "$1" ] || echo "$2" >"$1" 2>/dev/null || true; }
+find /sys/fs/cgroup/"${lab##*/}" /sys/fs/cgroup/*/"${lab##*/}" -type d 2>/dev/null | while read -r group; do
+	thaw "$group/freezer.state" THAWED
+	thaw "$group/cgroup.freeze" 0
+done
