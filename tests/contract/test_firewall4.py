@@ -401,6 +401,19 @@ def test_a_set_that_somebody_uses_is_emptied_where_it_cannot_be_made_anew() -> N
 
 
 @pytest.mark.usefixtures("fw4")
+def test_a_chain_that_somebodys_verdict_map_leads_to_is_emptied_and_all_else_goes() -> None:
+    firewall = enforcer()
+    firewall.converge([MAIL])
+    nft("add rule inet fw4 input tcp dport vmap { 22 : jump dmsfw1_forward, 23 : accept }")
+    firewall.converge(())
+    assert len(ours()) == 2  # the chain and the map
+    assert [entry for entry in listing("chain", "inet", "fw4", "dmsfw1_forward") if "rule" in entry] == []
+    assert not enforcer().converge(())
+    assert firewall.converge([MAIL])
+    assert not enforcer().plan([MAIL])
+
+
+@pytest.mark.usefixtures("fw4")
 def test_where_nothing_is_due_what_the_include_files_have_not_brought_yet_is_not_made() -> None:
     before = listing("ruleset")
     firewall = enforcer(INCLUDES)

@@ -108,12 +108,16 @@ def _remove_chains(done: Edits, image: TableImage, broken: Sequence[Hook], keep:
     anew = {hook.own for hook in broken}
     gone = [chain for chain in image.chains.values() if rules.is_own_name(chain.name) and chain.name not in keep]
     odd = [chain for chain in image.chains.values() if chain.name in keep and chain.hook]
+    used = [chain for chain in gone if _is_mapped_to_by_others(image, chain.name)]
     for chain in image.chains.values():
-        if chain in gone or chain in odd or chain.name in anew:
+        if chain.name in anew or (chain in [*gone, *odd] and (chain.rules or chain not in used)):
             done.do("flush", "chain", {"name": chain.name})
     for chain in [*gone, *odd]:
-        done.do("delete", "chain", {"name": chain.name})
-        done.tell("-", f"delete chain {PLACE} {chain.name}")
+        if chain not in used:
+            done.do("delete", "chain", {"name": chain.name})
+            done.tell("-", f"delete chain {PLACE} {chain.name}")
+        elif chain.rules:
+            done.tell("-", f"flush chain {PLACE} {chain.name}")
 
 
 def _remove_sets(done: Edits, image: TableImage, keep: frozenset[str]) -> None:
@@ -129,8 +133,19 @@ def _remove_sets(done: Edits, image: TableImage, keep: frozenset[str]) -> None:
 
 
 def _is_named_by_others(image: TableImage, name: str) -> bool:
-    foreign = (rule for rule in image.rules if not rules.is_own_name(rule.chain) and not rule.comment.startswith(OWNER))
-    return any(f'"@{name}"' in json.dumps(rule.expr) for rule in foreign)
+    return any(json.dumps(f"@{name}") in json.dumps(rule.expr) for rule in _of_others(image))
+
+
+def _is_mapped_to_by_others(image: TableImage, name: str) -> bool:
+    """Whether a verdict map in a rule that stays leads to a chain; a rule that jumps there itself goes."""
+    return any(json.dumps({"target": name}) in json.dumps(rule.expr) for rule in _of_others(image))
+
+
+def _of_others(image: TableImage) -> Iterator[Rule]:
+    """The rules that stay whatever becomes of us."""
+    for rule in image.rules:
+        if not (rules.is_own_name(rule.chain) or rule.comment.startswith(OWNER) or rules.leads_to_us(rule)):
+            yield rule
 
 
 def _empty_set(done: Edits, one: ListedSet) -> None:
