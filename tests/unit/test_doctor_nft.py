@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
@@ -38,6 +39,24 @@ def test_a_policy_that_drops_is_named() -> None:
     assert said(nftables(text)) == (
         "firewall rule inet mine forward policy drops it: no policy of dmsfw selects network dms"
     )
+
+
+SHUT = nftables(listed(table("mine"), base(table="mine", policy="drop")))
+BESIDES = "in a chain of its own, whose word counts besides"
+
+
+def test_where_a_chain_of_others_drops_a_policy_alone_does_not_open_it_and_that_is_said() -> None:
+    verdict = judge(findings(trial(kernel=FakeHost(extra=OPEN, nft=SHUT))), MEANS)
+    assert (bool(verdict.lines), [BESIDES in one for one in verdict.advice]) == (True, [True])
+    of_firewall4 = judge(findings(trial(kernel=FakeHost(extra=OPEN, nft=nftables()))), MEANS)
+    assert (bool(of_firewall4.lines), of_firewall4.advice) == (True, ())
+
+
+@pytest.mark.parametrize(("installed", "advice"), [(True, "whoever made that rule"), (False, "look at dmsfw status")])
+def test_a_chain_of_others_drops_in_spite_of_a_policy(*, installed: bool, advice: str) -> None:
+    policies = Policies(("smtps",), ("smtps",), uplinks=("pppoe-wan",), installed=installed)
+    verdict = judge(findings(trial(kernel=FakeHost(extra=OPEN, nft=SHUT), policies=policies)), MEANS)
+    assert (verdict.lines, BESIDES in verdict.sentence, advice in verdict.advice[0]) == ((), installed, True)
 
 
 def test_a_redirection_into_a_proxy_is_named() -> None:

@@ -19,6 +19,12 @@ NOT_OURS: Final = "not the router's firewall, but its line, the provider or the 
 NOT_KNOWN_OF_OWN: Final = "whether a rule for the router's own packets stops these is not known"
 
 
+BEYOND: Final = (
+    "a policy alone does not open it: the rule is in a chain of its own, whose word counts besides; whoever made it "
+    "has to remove it, or to make an exception"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How it ends. `advice`: what else to know or to do, sentences; `lines`: to paste."""
@@ -52,6 +58,11 @@ def of_own(trial: Trial) -> tuple[str, ...]:
     if own is None or own.verdict is Fate.PASSES:
         return ()
     return (f"the host is no witness: {refusal(own)} its own packets",) if own.stopped else own.notes
+
+
+def beyond(passage: Passage) -> tuple[str, ...]:
+    """What has to be said besides where lines to paste are not enough."""
+    return (BEYOND,) if passage.beyond else ()
 
 
 def with_remedy(exit_code: int, sentence: str, remedy: Remedy, *advice: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dmsfw.decide.grants import obstacle, selects
 from dmsfw.doctor import amend, remedies
 from dmsfw.doctor.findings import Findings, Trial
-from dmsfw.doctor.outcome import KNOWN, Verdict, network_of, refusal, with_remedy
+from dmsfw.doctor.outcome import KNOWN, Verdict, beyond, network_of, refusal, with_remedy
 from dmsfw.doctor.remedies import Means, Remedy
 from dmsfw.doctor.target import shown
 from dmsfw.doctor.ways import needs_nat
@@ -27,7 +27,7 @@ def stopped(found: Findings, trial: Trial, means: Means) -> Verdict | None:
         sentence = f"{refusal(there)} it at the router's own door{taken}: dmsfw opens only what is forwarded"
         return Verdict(KNOWN, sentence)
     why, remedy = _why_stopped(found, trial, network, means)
-    return with_remedy(KNOWN, f"{refusal(there)} it: {why}", remedy)
+    return with_remedy(KNOWN, f"{refusal(there)} it: {why}", remedy, *(beyond(there) if remedy.lines else ()))
 
 
 def _why_stopped(found: Findings, trial: Trial, network: Network, means: Means) -> tuple[str, Remedy]:
@@ -42,7 +42,8 @@ def _why_stopped(found: Findings, trial: Trial, network: Network, means: Means) 
         )
     device = trial.ways.there.device if trial.ways else ""
     if policies.allowing:
-        return _in_spite_of(policies.allowing[0], policies.installed, means)
+        beyond_us = trial.ways is not None and trial.ways.there.beyond
+        return _in_spite_of(policies.allowing[0], policies.installed, means, beyond_us=beyond_us)
     foreign = device if policies.is_foreign(device) else ""
     remedy = remedies.to_open(network, target.proto, target.port, means, device=foreign)
     if policies.elsewhere:
@@ -66,11 +67,18 @@ def _but_another(found: Findings, network: Network, means: Means) -> str:
     return f", by which the container leaves ({others[0]}, by which it does not)" if others else ""
 
 
-def _in_spite_of(policy: str, installed: bool | None, means: Means) -> tuple[str, Remedy]:  # noqa: FBT001 - as it is known
+def _in_spite_of(
+    policy: str,
+    installed: bool | None,  # noqa: FBT001 - as it is known
+    means: Means,
+    *,
+    beyond_us: bool = False,
+) -> tuple[str, Remedy]:
     if installed is False:
         why = f"policy {clean(policy)} of dmsfw allows it, and its rules are not in the kernel"
         return why, Remedy(means.start, "" if means.start else "dmsfw runs: look at dmsfw status")
-    why = f"policy {clean(policy)} of dmsfw allows it, but this rule goes first and is not dmsfw's"
+    how = "is in a chain of its own, whose word counts besides" if beyond_us else "goes first and is not dmsfw's"
+    why = f"policy {clean(policy)} of dmsfw allows it, but this rule {how}"
     return why, Remedy(why_not="whoever made that rule has to remove it, or to make an exception")
 
 

@@ -16,6 +16,7 @@ from dmsfw.doctor.outcome import (
     NOT_OURS,
     UNKNOWN,
     Verdict,
+    beyond,
     of_own,
     refusal,
     with_remedy,
@@ -127,7 +128,7 @@ def _of_question(found: Findings, server: str, passage: Passage, means: Means) -
         remedy = amend.to_add_dns(policies, network, passage, means)
     else:
         remedy = remedies.to_open(network, found.target.proto, found.target.port, means, dns=True)
-    return with_remedy(KNOWN, sentence, remedy)
+    return with_remedy(KNOWN, sentence, remedy, *beyond(passage))
 
 
 def _advice_of_resolver(found: Findings) -> tuple[str, ...]:

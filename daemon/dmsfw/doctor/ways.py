@@ -27,6 +27,9 @@ TAKEN_OVER: Final = ("REDIRECT", "TPROXY")
 """Targets that give a packet to a program of the router, a proxy in most cases."""
 
 NFT_TARGETS: Final = frozenset({"accept", "drop", "reject", "redirect", "tproxy", "dnat", "snat", "masquerade"})
+OURS: Final = frozenset({("inet fw4", "forward"), ("ip filter", "FORWARD"), ("ip6 filter", "FORWARD")})
+"""Base chains that dmsfw's own rules are in."""
+
 QUOTED: Final = re.compile(r'"[^"]*"')
 
 
@@ -37,6 +40,7 @@ class Passage:
     `rule`: what decides, in words; empty where it is no rule. `line`: the same as iptables-save or nft has it.
     `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
     rule that gives it to a program of the router.
+    `beyond`: what decides stands where no rule of dmsfw's is asked, and its word counts besides.
     `local`: it is for the router itself. `sure` False: something was not known.
     """
 
@@ -47,6 +51,7 @@ class Passage:
     source: str = ""
     destination: str = ""
     taken: str = ""
+    beyond: bool = False
     local: bool = False
     translated: bool = False
     notes: tuple[str, ...] = ()
@@ -154,6 +159,7 @@ def passage(way: Way) -> Passage:
         source=str(end.packet.src),
         destination=f"{end.packet.dst}",
         taken=_first(way, _takes_over),
+        beyond=_is_beyond(end.trail),
         local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
         translated=_is_translated(end),
         notes=tuple(clean(note, RULE_LIMIT) for note in way.notes),
@@ -170,6 +176,12 @@ def _decisive(way: Way) -> End:
 
 def _is_translated(end: End) -> bool:
     return "SNAT" in (end.packet.connection.nat or ())
+
+
+def _is_beyond(trail: tuple[Step, ...]) -> bool:
+    """Of nftables' base chains an accept in one does not spare the packet the others. iptables has one that filters."""
+    first = next((step.place for step in trail if step.place is not None), None)
+    return first is not None and " " in first.table and (first.table, first.chain) not in OURS
 
 
 def named(trail: tuple[Step, ...]) -> str:
