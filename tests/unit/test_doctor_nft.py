@@ -18,6 +18,7 @@ from tests.unit.nft_support import RECORDED, base, listed, match, meta, nftables
 
 MEANS = Means(networks=(NETWORK,), uplinks=UPLINKS)
 TARGET = Target(str(SERVER), 465, "tcp", SERVER)
+ACCEPT, DROP = {"accept": None}, {"drop": None}
 DSTNAT = base("prerouting", -100, "nat")
 
 
@@ -63,6 +64,14 @@ def test_a_redirection_into_a_proxy_is_named() -> None:
     to_proxy = rule(match(meta("iifname"), BRIDGE), {"redirect": {"port": 7892}}, chain="prerouting", comment="proxy")
     found = followed(FakeHost(extra=OPEN, nft=nftables(listed(table(), DSTNAT, to_proxy))), TARGET)
     assert (found.there.local, found.there.taken) == (True, "inet t prerouting #1 (proxy)")
+
+
+def test_giving_it_to_a_proxy_that_may_listen_is_named() -> None:
+    early = base("prerouting", -150)
+    to_proxy = rule({"tproxy": {"port": 7893}}, ACCEPT, chain="prerouting", comment="proxy")
+    text = listed(table(), early, to_proxy, base(), rule(DROP, comment="shut"))
+    found = followed(FakeHost(extra=OPEN, nft=nftables(text)), TARGET)
+    assert found.there.taken == "inet t prerouting #1 (proxy)"
 
 
 def test_what_nftables_lets_pass_passes() -> None:

@@ -451,6 +451,7 @@ def test_a_limit_is_assumed_and_said_and_one_that_is_exceeded_is_not_known() -> 
 @pytest.mark.parametrize(
     "statement",
     [{"quota": {"val": 5, "val_unit": "mbytes"}}, {"ct count": {"val": 5}}, {"tproxy": {"port": 80}},
+     {"tproxy": {"port": 80, "family": "ip"}},
      {"set": {"op": "add", "elem": 1, "set": "@s", "stmt": [{"limit": {"rate": 1, "per": "second"}}]}}],
 )  # fmt: skip
 def test_what_hangs_on_what_is_not_seen_is_followed_both_ways(statement: Any) -> None:
@@ -473,6 +474,17 @@ def test_handing_to_a_flow_table_is_told_and_ends_the_rule_for_a_first_packet() 
     assert "later packets pass by the rules" in "\n".join(render(found))
     assert through(listed(table(), base(), rule(flow, DROP)), ctstate="INVALID").verdict is Verdict.PASSES
     assert asked(flow, ctstate="ESTABLISHED") is None
+
+
+def test_giving_it_to_a_program_is_told_and_what_it_is_not_for_goes_on() -> None:
+    to_program = {"tproxy": {"port": 7893, "family": "ip6"}}
+    for given in ({}, {"six": True, "proto": "icmpv6"}):
+        assert through(listed(table(), base(), rule(to_program, DROP)), **given).verdict is Verdict.PASSES
+    found = through(listed(table(), base(), rule(to_program, COUNT, ACCEPT), rule(DROP)), six=True)
+    first = next(step for step in found.steps if step.place)
+    assert ("gives it to the local program on port 7893" in first.does, first.sure) == (True, False)
+    counted = through(listed(table(), base(), rule(COUNT, to_program, ACCEPT), rule(DROP)), six=True)
+    assert next(step for step in counted.steps if step.place).sure
 
 
 # What a statement needs

@@ -27,7 +27,10 @@ class Chosen:
 
 @dataclass(slots=True)
 class Meeting:
-    """`live`: those that match so far. `ended`: those that a statement ended. `says`: what was done to them."""
+    """`live`: those that match so far. `ended`: those that a statement ended. `says`: what was done to them.
+
+    `counted`: those that left the rule behind its counter, `uncounted`: those that a statement ended ahead of it.
+    """
 
     here: Here
     rule: Rule
@@ -38,11 +41,13 @@ class Meeting:
     says: list[str] = field(default_factory=list)
     ended: list[tuple[Effect, Share]] = field(default_factory=list)
     counted: Share = NOTHING
+    uncounted: Share = NOTHING
 
     @property
     def whole(self) -> bool:
-        """Whatever the packet has become, it met the rule."""
-        return self.counted + sum(self.live.values(), sum((share for _, share in self.ended), NOTHING)) == WHOLE
+        """Whatever the packet has become, it met the rule, and was counted if the rule counts."""
+        met = self.counted + sum(self.live.values(), sum((share for _, share in self.ended), NOTHING))
+        return met - (NOTHING if self.packets is None else self.uncounted) == WHOLE
 
     @property
     def was_met(self) -> bool:
@@ -94,6 +99,7 @@ class Meeting:
             add(self.live, effect.packet, share)
         else:
             self.ended.append((effect, share))
+            self.uncounted += share if self.packets is None else NOTHING
 
     def choices(self, choose: Choose, scene: Scene) -> Chosen:
         """Look each packet up."""
@@ -114,7 +120,9 @@ class Meeting:
     def part(self, live: Live, element: Element, why: str) -> Meeting:
         """The same for some of the packets."""
         why, says = self.why or why, list(self.says)
-        return replace(self, live=live, element=element, why=why, says=says, ended=[], counted=NOTHING)
+        return replace(
+            self, live=live, element=element, why=why, says=says, ended=[], counted=NOTHING, uncounted=NOTHING
+        )
 
     def stay(self, live: Live, element: Element, why: str) -> None:
         """Go on in the rule with these, as a verdict map has it."""

@@ -19,7 +19,7 @@ from dmsfw.trace.nft.mangle import mangle
 from dmsfw.trace.nft.model import Listed, Rule, Table
 from dmsfw.trace.nft.needs import needed
 from dmsfw.trace.nft.operations import Ask, Choose, Count, Do, Effects, Operation
-from dmsfw.trace.nft.translate import OPTIONS, translation
+from dmsfw.trace.nft.translate import FAMILIES, OPTIONS, translation
 from dmsfw.trace.nft.verdicts import is_verdict, reject, verdict
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.scene import Scene
@@ -159,9 +159,18 @@ def _flow(*_: object) -> Operations:
 
 
 def _tproxy(body: Listed, *_: object) -> Operations:
-    yield _asking(unknown("whether the local program listens is not known"))
+    """Goes on in the rule where a program listens, else behind it (nft_tproxy_eval)."""
+    why = "whether the local program listens is not known"
     does = f"gives it to the local program on port {body.get('port', '?')}"
-    yield Do(lambda packet, _: (Effect(Kind.CONTINUES, packet, does),))
+    family = FAMILIES.get(str(body.get("family", "")))
+
+    def effects_of(packet: Packet, _: Scene) -> Effects:
+        leaves = Effect(Kind.BREAKS, packet, "goes on where none listens", why)
+        if packet.proto not in {"tcp", "udp"} or family not in {None, packet.family}:
+            return (replace(leaves, does="goes on: it is not for such packets", why=""),)
+        return Effect(Kind.CONTINUES, packet, does, why), leaves
+
+    yield Do(effects_of)
 
 
 def _mangle(body: Listed, _: Table, stores: Stores) -> Operations:
