@@ -74,6 +74,16 @@ def test_giving_it_to_a_proxy_that_may_listen_is_named() -> None:
     assert found.there.taken == "inet t prerouting #1 (proxy)"
 
 
+TO_PROGRAM = listed(table(), base("prerouting", -150), rule({"tproxy": {"port": 7893}}, ACCEPT, chain="prerouting"))
+REDIRECTED = listed(table(), DSTNAT, rule({"redirect": {"port": 7893}}, chain="prerouting"))
+
+
+@pytest.mark.parametrize(("text", "says"), [(TO_PROGRAM, "may take"), (REDIRECTED, "takes")])
+def test_where_it_connects_a_proxy_is_claimed_only_where_the_packet_goes_nowhere_else(text: str, says: str) -> None:
+    verdict = judge(findings(trial("connects", kernel=FakeHost(extra=OPEN, nft=nftables(text)))), MEANS)
+    assert (verdict.exit_code, [f"the router {says} the connection" in one for one in verdict.advice]) == (0, [True])
+
+
 def test_what_nftables_lets_pass_passes() -> None:
     opened = json.loads(RECORDED)
     accept = {"family": "inet", "table": "fw4", "chain": "forward", "handle": 900, "expr": [{"accept": None}]}

@@ -82,9 +82,11 @@ def _connects(found: Findings, good: list[Trial], bad: list[Trial]) -> Verdict:
         for trial in failing
         if trial.inside
     ]
-    if any(trial.ways and trial.ways.there.taken for trial in good):
-        taken = next(trial.ways.there.taken for trial in good if trial.ways and trial.ways.there.taken)
-        advice.append(f"a program on the router takes the connection over (rule {taken}): it answers, not the server")
+    taken = next((trial.ways.there for trial in good if trial.ways and trial.ways.there.taken), None)
+    if taken is not None:
+        does, answers = ("may take", "it answers then") if taken.past_proxy else ("takes", "it answers")
+        by = f"(rule {taken.taken}): {answers}, not the server"
+        advice.append(f"a program on the router {does} the connection over {by}")
     return Verdict(CONNECTS, sentence, advice=tuple(advice))
 
 

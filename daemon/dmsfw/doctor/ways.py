@@ -62,6 +62,11 @@ class Passage:
         """It does not pass."""
         return self.verdict in {Verdict.DROPPED, Verdict.REJECTED, Verdict.UNREACHABLE}
 
+    @property
+    def past_proxy(self) -> bool:
+        """It may be forwarded, though a rule gives it to a program where one listens."""
+        return any(end.verdict is Verdict.PASSES and not end.local for end in (self.way.ends if self.way else ()))
+
     def as_dict(self) -> dict[str, object]:
         """For programs."""
         said = {name: getattr(self, name) for name in ("rule", "line", "device", "source", "destination", "taken")}

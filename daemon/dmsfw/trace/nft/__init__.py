@@ -7,6 +7,7 @@ fields.py      what a rule may ask of a packet, and how nft writes its values
 tracking.py    the same of its connection
 names.py       numbers by the names that nft writes
 lookups.py     matches, sets, maps
+needs.py       what other statements take from a packet
 verdicts.py    what ends a rule: accept, drop, jump, reject
 translate.py   masquerade, snat, dnat, redirect
 statements.py  a rule's words become operations
