@@ -551,6 +551,20 @@ def test_a_container_on_anothers_network_is_judged_by_that(router: Lab) -> None:
     assert "no policy of dmsfw selects network net" in told.verdict
 
 
+def test_a_paused_container_is_said_to_be_so_and_not_laid_to_a_firewall(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    dmsfw.start()
+    router.docker("pause", "dms-service-app-1")
+    said = "dms-service-app-1 is paused, so nothing in it connects (`docker unpause dms-service-app-1`)"
+    told = doctor(router, "app", f"{NAME}:465", "-4")
+    assert (told.code, told.verdict) == (1, f"{said}; from its network tcp {NAME}:465 is reached")
+    assert told.remedy == "docker unpause dms-service-app-1\n"
+    shut = doctor(router, "app", f"{SERVER}:587")
+    assert (shut.code, shut.verdict.startswith(f"{said}; besides, {REJECT.replace('#6', '#7')}")) == (1, True)
+    router.sh(told.remedy)
+    assert doctor(router, "app", f"{NAME}:465", "-4").code == 0
+
+
 BAD = {
     "nobody": "no container is called nobody; running are dms-service-app-1",
     "dms-service-app": "no container is called dms-service-app; there is dms-service-app-1",

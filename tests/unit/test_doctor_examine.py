@@ -44,6 +44,7 @@ class FakeDocker:
     """One container on one network, whose address is this machine's loopback."""
 
     mode = "dms"
+    state = "running"
     gone = False
 
     def __init__(self, _: object = None) -> None: ...
@@ -54,7 +55,7 @@ class FakeDocker:
         if path == "/networks":
             return [RAW_NETWORK]
         if "all=1" in path:
-            return [{"Id": ID, "Names": ["/mail"], "State": "running"}]
+            return [{"Id": ID, "Names": ["/mail"], "State": self.state}]
         endpoint = {"NetworkID": NETWORK.id, "IPAddress": "127.0.0.1", "IPPrefixLen": 8}
         return {
             "Name": "/mail",
@@ -143,6 +144,24 @@ def test_a_name_server_of_the_host_that_hangs_does_not_end_the_investigation(
         ["127.0.0.1"],
     )
     assert "there was no answer within 6 s" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("state", "more"), [("running", ""), ("paused", "; container mail is paused: docker unpause it first")]
+)
+@pytest.mark.parametrize("ask", [Examination.run, Examination.followed])
+def test_of_a_container_that_does_not_answer_it_is_said_that_it_is_paused(
+    state: str, more: str, ask: Callable[[Examination], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(*_: object, **__: object) -> None:
+        raise CannotTell("there was no answer")
+
+    monkeypatch.setattr(inside, "do", hangs)
+    monkeypatch.setattr(FakeDocker, "state", state)
+    examination, _ = examined("127.0.0.1:465")
+    with pytest.raises(CannotTell) as raised:
+        ask(examination)
+    assert str(raised.value) == f"there was no answer{more}"
 
 
 def test_questions_that_are_not_answered_are_followed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -469,6 +469,28 @@ def test_a_network_of_the_host_and_none_at_all() -> None:
     assert of("none", trial()) == (1, "mail has no network (network_mode: none): it connects to nothing")
 
 
+@pytest.mark.parametrize(
+    ("tried", "code", "says", "lines"),
+    [
+        (trial("connects"), 1, "; from its network tcp smtp.example.com:465 is reached", ()),
+        (trial(), 1, f"; besides, {REJECT}: no policy of dmsfw selects network dms", (*SECTION, COMMIT)),
+        (trial(kernel=FakeHost(extra=OPEN)), 2, "; besides, the container does not connect (refused)", ()),
+    ],
+)
+def test_a_paused_container_connects_to_nothing_whatever_its_network_lets_through(
+    tried: Trial, code: int, says: str, lines: tuple[str, ...]
+) -> None:
+    reached = judge(findings(tried, container=replace(CONTAINER, state="paused")), MEANS)
+    assert reached.exit_code == code
+    assert reached.sentence.startswith(f"mail is paused, so nothing in it connects (`docker unpause mail`){says}")
+    assert reached.lines == ("docker unpause mail", *lines)
+
+
+def test_a_paused_containers_name_that_cannot_be_pasted_gives_way_to_its_id() -> None:
+    odd = replace(CONTAINER, state="paused", name="a\nb;c")
+    assert judge(findings(trial("connects"), container=odd), MEANS).lines == (f"docker unpause {CONTAINER.id}",)
+
+
 def test_without_any_address_of_the_wanted_family_nothing_is_known() -> None:
     assert judge(findings(), MEANS).exit_code == 2
 

@@ -53,6 +53,11 @@ class Container:
     dns: tuple[str, ...] = ()
     shares: str = ""
 
+    @property
+    def is_paused(self) -> bool:
+        """Nothing in it runs, until it is unpaused; its network is there."""
+        return self.state == "paused"
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
@@ -53,6 +54,10 @@ class Examination:
     def run(self) -> Findings:
         """All steps up to the verdict. Raises: CannotTell, ObserveError."""
         container = find(self.docker, self.inquiry.meant)
+        with _naming_a_pause(container):
+            return self._found(container)
+
+    def _found(self, container: Container) -> Findings:
         self.networks = networks(self.docker)
         self.snapshot = policies.snapshot(self.config.settings)
         found = Findings(self.inquiry.target, container, remark=self.config.remark)
@@ -73,6 +78,10 @@ class Examination:
         container = find(self.docker, self.inquiry.meant)
         if container.mode in NO_BRIDGE:
             raise CannotTell(f"container {clean(container.name)} {NO_BRIDGE[container.mode]}: no packet to follow")
+        with _naming_a_pause(container):
+            return self._trials(container)
+
+    def _trials(self, container: Container) -> tuple[Trial, ...]:
         self.networks = networks(self.docker)
         self.snapshot = policies.snapshot(self.config.settings)
         tick = self.screen.waits("the container's names and routes")
@@ -250,6 +259,17 @@ class Examination:
         except DmsfwError:
             return None
         return Question(str(left.destination), way)
+
+
+@contextmanager
+def _naming_a_pause(container: Container) -> Iterator[None]:
+    """Raises: CannotTell as it comes, with why a container may not answer."""
+    try:
+        yield
+    except CannotTell as error:
+        if not container.is_paused:
+            raise
+        raise CannotTell(f"{error}; container {clean(container.name)} is paused: docker unpause it first") from error
 
 
 def _no_way(left: leaving.Leaving | None) -> str:

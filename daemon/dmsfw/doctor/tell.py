@@ -27,7 +27,7 @@ DEEPEST = 8
 def question(screen: Screen, found: Findings) -> None:
     """What is asked."""
     shares = f" (on the network of {clean(found.container.shares)})" if found.container.shares else ""
-    paused = ", which is paused," if found.container.state == "paused" else ""
+    paused = ", which is paused," if found.container.is_paused else ""
     name = clean(found.container.name)
     screen.say(f"Does container {name}{shares}{paused} reach {found.target.proto} {found.target}?", BOLD, 0)
     if found.remark:

@@ -5,6 +5,9 @@ Exit code 0: it connects. 1: it does not, and why is known. 2: it is not known.
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 from dmsfw.doctor import amend, causes, remedies
 from dmsfw.doctor.containers import NO_BRIDGE
 from dmsfw.doctor.findings import Findings, Trial
@@ -25,13 +28,30 @@ from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.resolv import EMBEDDED
 from dmsfw.doctor.target import shown
 from dmsfw.doctor.ways import Passage
-from dmsfw.report.text import clean
+from dmsfw.report.text import clean, is_clean
 
 NO_RULES_OF_OURS = "dmsfw opens only what is forwarded: whoever made this rule for the router's own packets knows why"
 
 
 def judge(found: Findings, means: Means) -> Verdict:
     """The verdict over everything that was found."""
+    reached = _of_network(found, means)
+    return _while_paused(found, reached) if found.container.is_paused else reached
+
+
+def _while_paused(found: Findings, reached: Verdict) -> Verdict:
+    """The attempts were ours, from the container's network: the container itself makes none."""
+    container = found.container
+    line = f"docker unpause {shlex.quote(container.name if is_clean(container.name) else container.id)}"
+    paused = f"{clean(container.name)} is paused, so nothing in it connects (`{line}`)"
+    if reached.exit_code == CONNECTS:
+        sentence = f"{paused}; from its network {found.target.proto} {found.target} is reached"
+        return replace(reached, exit_code=KNOWN, sentence=sentence, lines=(line,))
+    return replace(reached, sentence=f"{paused}; besides, {reached.sentence}", lines=(line, *reached.lines))
+
+
+def _of_network(found: Findings, means: Means) -> Verdict:
+    """The verdict over what the container's network lets through, whether the container runs or not."""
     if found.container.mode in NO_BRIDGE:
         return _without_bridge(found)
     good = [trial for trial in found.trials if trial.inside is not None and trial.inside.connects]
