@@ -10,7 +10,7 @@ from dmsfw.config import settings_of
 from dmsfw.edit import allow, deny
 from dmsfw.edit.wish import Wish, ports_of_the_command, the_network
 from dmsfw.errors import Refused, SettingsError
-from dmsfw.model import Network, PortRange
+from dmsfw.model import Network, PortRange, Proto
 from tests.unit.edit_support import ALL, FIELD, GLOB, MAIN, PLAIN, TEXT, WEB, network, passing, wish
 
 BY_LABELS = "\tlist label 'com.docker.compose.project=web'\n\tlist label 'com.docker.compose.network=default'\n"
@@ -52,6 +52,28 @@ def test_what_is_allowed_already_is_refused_and_says_by_whom() -> None:
 def test_two_sections_that_together_allow_it_are_both_named() -> None:
     text = allow(allow(TEXT, wish(WEB, "465", name="one")).after, wish(WEB, "587", name="two")).after
     assert "by egress 'one' and egress 'two'" in refusal(text, wish(WEB, "465,587"))
+
+
+@pytest.mark.parametrize(
+    ("ports", "proto", "note"),
+    [
+        (
+            "1-65535",
+            "tcp",
+            "this opens 65,535 ports of tcp, which is every one, to web_default, wherever it connects to",
+        ),
+        ("1-465,467-65535", "udp", "this opens 65,534 ports of udp, to web_default, wherever it connects to"),
+        ("1000-2024", "tcp", "this opens 1,025 ports of tcp, to web_default, wherever it connects to"),
+        ("1000-2023", "tcp", None),
+    ],
+)
+def test_of_many_ports_it_is_said_how_many_they_are(ports: str, proto: Proto, note: str | None) -> None:
+    assert allow(TEXT, wish(WEB, ports, proto)).notes == ((note,) if note else ())
+
+
+def test_only_what_is_opened_anew_is_counted() -> None:
+    most = allow(TEXT, wish(WEB, "1000-65535")).after
+    assert allow(most, wish(WEB, "1-65535")).notes == ("tcp 1000-65535 is allowed already",)
 
 
 def test_only_what_is_missing_is_written() -> None:

@@ -117,6 +117,19 @@ def test_what_was_written_is_open_by_the_word_of_the_tables(daemon: Host, capsys
     assert daemon.file.read_text("utf-8") == TEXT
 
 
+@pytest.mark.parametrize("options", [("--yes",), ()])
+def test_how_much_a_wide_range_opens_is_said_in_the_preview(
+    daemon: Host, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    screen = answers(monkeypatch, "y\n")
+    assert daemon.run("allow", "web_default", "1-65535", *options) == 0
+    preview = screen.getvalue().partition("written to ")[0]
+    assert (
+        "\nnote: this opens 65,535 ports of tcp, which is every one, to web_default, wherever it connects to\n"
+        in preview
+    )
+
+
 @pytest.mark.parametrize(
     ("judgement", "code", "word"),
     [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Final
 
 from dmsfw.config import settings_of
 from dmsfw.config.uci import BLANKS, Section, parse
@@ -16,7 +17,7 @@ from dmsfw.config.wording import shown
 from dmsfw.edit.change import Change, change
 from dmsfw.edit.names import is_section_name, section_name
 from dmsfw.edit.policies import allowed, gives, means_only, reasons_against
-from dmsfw.edit.ports import both, joined, without
+from dmsfw.edit.ports import EVERY, both, count, joined, without
 from dmsfw.edit.selection import Selection
 from dmsfw.edit.steps import AddValue, NewSection, SetOption, Step
 from dmsfw.edit.wish import Wish
@@ -24,6 +25,9 @@ from dmsfw.errors import Refused
 from dmsfw.model import Policy, Ports, Proto, Settings, ports_text
 from dmsfw.report.sentence import joined as listed
 from dmsfw.report.text import clean
+
+MANY: Final = 1024
+"""Above so many ports at once, it is said how many they are: a range is typed faster than it is meant."""
 
 
 def allow(text: str, wish: Wish) -> Change:
@@ -98,6 +102,9 @@ def _extension(section: Section, missing: Ports) -> Step:
 
 
 def _notes(settings: Settings, wish: Wish, proto: Proto, missing: Ports) -> Iterator[str]:
+    if (opened := count(missing)) > MANY:
+        every = ", which is every one" if missing == EVERY else ""
+        yield f"this opens {opened:,} ports of {proto}{every}, to {clean(wish.network.name)}, wherever it connects to"
     if there := without(wish.ports, missing):
         yield f"{proto} {ports_text(there)} is allowed already"
     for policy in settings.policies:

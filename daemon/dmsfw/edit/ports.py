@@ -25,6 +25,11 @@ def both(ports: Ports, others: Ports) -> Ports:
     return without(ports, without(EVERY, others))
 
 
+def count(ports: Ports) -> int:
+    """Return how many they are."""
+    return sum(last - first + 1 for first, last in ports)
+
+
 def joined(sets: Iterable[Ports]) -> Ports:
     """Return the ports that are in any of the sets."""
     return merged(chain.from_iterable(sets))
