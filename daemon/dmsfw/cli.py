@@ -1,7 +1,8 @@
 """The command line: arguments become one command, errors become one line that says what to do.
 
 Exit codes: 0 done (status: in sync); 1 it failed, or status is anything else that runs; 2 plan would change something;
-3 status: not running; 64 the command line is wrong. Questions (explain): 0 yes, 1 no, 2 not known.
+3 status: not running; 64 the command line is wrong. Questions (explain): 0 yes, 1 no, 2 not known. A reader that goes
+(`| head -1`) changes none of that; what it cuts off before there is an answer ends with 141.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +29,9 @@ EXIT_USAGE = 64
 
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as a shell has it."""
+
+EXIT_CUT_OFF = 141
+"""128 + SIGPIPE, as a shell has it."""
 
 MESSAGE_LIMIT = 500
 """Characters of an error: argparse repeats what it was given."""
@@ -51,22 +56,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors are one line each on stderr, never a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a network's name may be in letters that a locale has not
+    code = EXIT_CUT_OFF
     try:
-        code = _code(argv)
+        code = _ended(argv)
         sys.stdout.flush()
-    except DmsfwError as error:
-        return _failed(str(error), error.exit_code)
     except BrokenPipeError:
-        # The reader has gone, as `head` does: what it wanted it has.
+        # The reader has gone, as `head` does: what it wanted it has. The answer, where there is one, stays what it is.
         _drop_output()
-        return 0
     except OSError as error:
         _drop_output()
         return _failed(f"it cannot be done: {error}")
+    return code
+
+
+def _ended(argv: Sequence[str] | None) -> int:
+    """Run the command, to whatever end. Raises: OSError."""
+    try:
+        return _code(argv)
+    except DmsfwError as error:
+        return _failed(str(error), error.exit_code)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    else:
-        return code
 
 
 def _code(argv: Sequence[str] | None) -> int:
@@ -80,8 +90,10 @@ def _code(argv: Sequence[str] | None) -> int:
 
 
 def _failed(message: str, code: int = EXIT_FAILED) -> int:
-    for line in message.splitlines():
-        print(f"dmsfw: {line}", file=sys.stderr)
+    """Say why; where nobody hears it any more (`2>&1 | head -1`), the code says enough."""
+    with suppress(BrokenPipeError):
+        for line in message.splitlines():
+            print(f"dmsfw: {line}", file=sys.stderr)
     return code
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dmsfw import instance
@@ -160,7 +161,8 @@ def _told(ask: Callable[[], int], screen: Screen) -> int:
         return ask()
     except DmsfwError as error:
         screen.close()
-        print(f"dmsfw: {error}", file=sys.stderr)
+        with suppress(BrokenPipeError):  # where nobody hears it any more, the code says enough
+            print(f"dmsfw: {error}", file=sys.stderr)
         return UNKNOWN
 
 

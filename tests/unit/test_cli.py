@@ -243,13 +243,53 @@ def test_anybody_may_see_the_status() -> None:
     assert "mail may reach tcp 465" in done.stdout
 
 
-@pytest.mark.parametrize("argv", [("check", "--help"), ("--help",), ("--version",), ("status",)])
-def test_a_reader_that_has_gone_is_no_error(argv: tuple[str, ...]) -> None:
+@contextmanager
+def gone() -> Iterator[int]:
+    """A pipe whose reader has gone."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = ran(*argv, stdout=writer)
+    yield writer
     os.close(writer)
-    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"), [(("check", "--help"), 0), (("--help",), 0), (("--version",), 0), (("status",), 3)]
+)
+def test_a_reader_that_has_gone_is_no_error_and_the_answer_stays_what_it_is(argv: tuple[str, ...], code: int) -> None:
+    with gone() as writer:
+        done = ran(*argv, stdout=writer, env={"PYTHONUNBUFFERED": ""})
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+CUT_OFF = """\
+import sys
+from dmsfw import cli, commands
+def chatty(_):
+    for _ in range(100_000):
+        print("a line")
+    return 2
+commands.status = chatty
+sys.exit(cli.main(["status"]))
+"""
+
+
+def test_what_is_cut_off_before_there_is_an_answer_ends_as_sigpipe_ends_others() -> None:
+    with gone() as writer:
+        done = ran(script=CUT_OFF, stdout=writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("words", "code"), [(("check",), 1), (("explain", "nobody", "192.0.2.1:465"), 2)])
+def test_nobody_has_to_hear_why_it_failed(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    """`dmsfw check 2>&1 | head -0`, without a configuration, and a question without Docker."""
+    file = tmp_path / "dmsfw"
+    file.write_text("config dmsfw 'main'\n\toption docker_url 'unix:///nowhere'\n")
+    config = file if code == 2 else tmp_path / "nowhere"
+    command = [sys.executable, "-m", "dmsfw", "--config", str(config), *words]
+    environment = {**os.environ, "PYTHONPATH": str(HERE / "daemon")}
+    with gone() as writer:
+        done = subprocess.run(command, env=environment, stdout=writer, stderr=writer, check=False, timeout=60)
+    assert done.returncode == code
 
 
 def test_a_full_disk_behind_the_output_is_one_line(run_dir: Path) -> None:
