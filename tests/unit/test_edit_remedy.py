@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmsfw.config import settings_of
-from dmsfw.edit import remedy
+from dmsfw.edit import allow, remedy
 from dmsfw.edit.selection import PROJECT
 from dmsfw.errors import Refused
 from dmsfw.model import Network, PortRange
 from tests.e2e import uci
 from tests.lab import paths
 from tests.lab.errors import LabError
-from tests.unit.edit_support import ALL, FIELD, GLOB, PLAIN, TEXT, WEB, network, passing
+from tests.unit.edit_support import ALL, FIELD, GLOB, PLAIN, TEXT, WEB, network, passing, wish
 
 SMTPS = (PortRange(465, 465),)
 
@@ -113,6 +113,15 @@ def check_hostile(name: str, *, project: bool) -> None:
 def test_the_section_is_called_as_was_said_or_beside_what_is_there() -> None:
     assert remedy(WEB, SMTPS, "tcp", "mail")[0] == "uci set dmsfw.mail=egress"
     assert remedy(WEB, SMTPS, "tcp", taken=["web_default", "web_default_2"])[0] == "uci set dmsfw.web_default_3=egress"
+
+
+def test_a_network_that_is_called_main_takes_nothing_of_the_section_main() -> None:
+    one = network("main", number=6)
+    (*lines, _) = remedy(one, SMTPS, "tcp")
+    assert lines[0] == "uci set dmsfw.main_2=egress"
+    before, after = settings_of(TEXT), settings_of(pasted((*lines, "uci commit dmsfw")))
+    assert replace(after, policies=before.policies) == before
+    assert settings_of(allow("", wish(one, "465", networks=(one,))).after).policies[0].name == "main_2"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection
 from itertools import chain, count
 
+MAIN = "main"
+
 MAX_DERIVED = 40
 """Longest name that is made of a network's: it stands in each rule's comment, and has to leave room for a number."""
 
@@ -22,7 +24,10 @@ def is_section_name(text: str) -> bool:
 
 
 def section_name(network: str, taken: Collection[str] = ()) -> str:
-    """Make a section's name of a network's: `dms-service_default` is `dms_service_default`, or that with a number."""
+    """Make a section's name of a network's: `dms-service_default` is `dms_service_default`, or that with a number.
+
+    Never that of the section `main`, which is dmsfw's own even where it is not written yet.
+    """
     stem = _OTHER.sub("_", network).strip("_")[:MAX_DERIVED].strip("_") or FALLBACK
     numbered = (f"{stem}_{number}" for number in count(2))
-    return next(name for name in chain([stem], numbered) if name not in taken)
+    return next(name for name in chain([stem], numbered) if name not in {MAIN, *taken})
