@@ -43,6 +43,9 @@ def _rulesets() -> int:
 ENOUGH = 60
 """Rulesets after which every kind of end has been seen."""
 
+MANY = 10 * ENOUGH
+"""Generated rulesets at most, of which iptables-nft 1.8.7 refuses five of six for IPv6."""
+
 KINDS = ("sure passes", "sure dropped", "sure rejected", "unsure uncertain", "to the host", "through", "DNAT", "SNAT",
          "ESTABLISHED passes", "INVALID passes", "RELATED passes")  # fmt: skip
 
@@ -79,13 +82,15 @@ def test_what_is_compared_holds_every_kind_of_end(comparison: Comparison, family
 def test_kernel_and_model_agree_on_rules_of_iptables_nft(namespace: None, tmp_path: Path, family: int) -> None:  # noqa: ARG001
     router, tables = Router(), Tables(tmp_path, "nft")
     comparison = Comparison(router, tables)
-    for seed in range(ENOUGH):
+    for seed in range(MANY):
+        if seed >= ENOUGH and comparison.tally.seen["rulesets"] > ENOUGH / 2:
+            break
         random = Random(seed)
         with suppress(Refused):  # some matches and targets are not allowed where nothing leads to
             comparison.hold(Generator(random, family, distinct=True).ruleset(), random, family)
-    assert comparison.tally.seen["rulesets"] > ENOUGH / 2
     tables.close()
     router.close()
+    assert comparison.tally.seen["rulesets"] > ENOUGH / 2
 
 
 @pytest.mark.parametrize("docker", [False, True])
