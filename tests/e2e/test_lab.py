@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,15 @@ def test_a_frozen_dockerd_does_not_answer_and_a_thawed_one_does(lab: Lab) -> Non
     assert lab.connect("app", SERVER, 465) == "refused"
     lab.engine.thaw()
     assert lab.engine.version()
+
+
+def test_what_containerd_says_at_its_end_stays_in_the_lab(lab: Lab) -> None:
+    """Asked for its stacks, as by a dockerd that ends one that it does not hear of, it writes them to a file."""
+    (pid_file,) = lab.folder.rglob("containerd.pid")
+    before = set(Path(tempfile.gettempdir()).glob("containerd.*"))
+    lab.sh(f"kill -USR1 {pid_file.read_text()}")
+    lab.wait(lambda: list(lab.folder.rglob("containerd.*.stacks.log")), "the stacks")
+    assert set(Path(tempfile.gettempdir()).glob("containerd.*")) == before
 
 
 def test_a_frozen_dockerd_can_be_killed_and_started_again(lab: Lab) -> None:

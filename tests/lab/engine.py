@@ -51,6 +51,8 @@ class Engine:
 
     def _command(self) -> list[str | Path]:
         return [
+            "env",
+            f"TMPDIR={self._folder}",  # for the stacks of a containerd that its dockerd ends
             paths.program("dockerd"),
             f"--host=unix://{SOCKET}",
             f"--data-root={self._folder}/data",
