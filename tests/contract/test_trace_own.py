@@ -140,6 +140,22 @@ def test_a_mark_sends_it_another_way(hosts: dict[str, Host], rules: str) -> None
     assert hosts["server"].accepted(4, 465) == ""
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "iptables-legacy -t raw -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7",
+        "table ip own { chain out { type filter hook output priority mangle; tcp dport 465 meta mark set 7; }; }",
+    ],
+)
+def test_a_mark_that_is_not_routed_by_is_not_taken_for_one_that_is(hosts: dict[str, Host], rules: str) -> None:
+    ip("rule", "add", "fwmark", "7", "table", "77")
+    ip("route", "add", "default", "via", OTHER, "table", "77")
+    load(f"{rules}\niptables-legacy -t mangle -A POSTROUTING -o docker0 -p tcp --dport 465 -j DROP")
+    assert way(4, 465).verdict is Verdict.UNCERTAIN
+    assert connects(4, SERVER[4], 465, Verdict.PASSES) == ACCEPTED
+    assert hosts["server"].accepted(4, 465) == ROUTER[4]
+
+
 TURNED = "iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j REDIRECT --to-ports 8465"
 
 

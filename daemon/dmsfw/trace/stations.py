@@ -1,14 +1,15 @@
 """The order in which the kernel asks tables and base chains on a hook: by priority, those of nftables in between.
 
 Chains that translate are asked by connection tracking, all at one place of the hook whatever their priority is, which
-orders them among themselves (nf_nat_inet_fn). Of two with one priority the one that was made last comes first; which
-of iptables' and nftables' that is cannot be seen: iptables' is taken for it, which is made when a rule is.
+orders them among themselves (nf_nat_inet_fn). Of two with one priority the one that was made last comes first; where
+they are in different tables, that cannot be seen (Group).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from dmsfw.trace.host import Host
 from dmsfw.trace.nft.model import HOOKS as NFT_HOOKS
@@ -37,18 +38,53 @@ TRACKING = -200
 NAT = {"PREROUTING": -100, "INPUT": 100, "FORWARD": 100, "OUTPUT": -100, "POSTROUTING": 100}
 """Where translations are asked for."""
 
+REROUTE = frozenset({"mangle", "nat", "route"})
+"""Tables of iptables and kinds of nft's chains that have what they changed in OUTPUT routed again."""
+
 JUDGES = 0
 """The priority of chains whose word is told of a packet that passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A table or base chain on a hook. `walk` makes a walk through it."""
+    """A table or base chain on a hook. `walk` makes a walk through it; `table`: for those of nftables with a space.
+
+    `reroutes`: what it changes in OUTPUT is routed again.
+    """
 
     priority: int
     translates: bool
     walk: Callable[[Scene, Note], Walk | BaseWalk]
     table: str
+    reroutes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All of one priority, in the order that is likely: iptables' first, which makes a table when a rule is."""
+
+    stations: tuple[Station, ...]
+
+    @property
+    def in_known_order(self) -> bool:
+        """The chains of one table of nftables tell by their handles which was made last."""
+        tables = {one.table for one in self.stations}
+        return len(self.stations) == 1 or (len(tables) == 1 and " " in self.stations[0].table)
+
+    @property
+    def turned(self) -> Group:
+        """The other way round."""
+        return Group(self.stations[::-1])
+
+    def __str__(self) -> str:
+        tables = dict.fromkeys(one.table for one in self.stations)
+        return f"{' and '.join(tables)} at priority {self.stations[0].priority}"
+
+
+def groups(asked: Iterable[Station]) -> Iterator[Group]:
+    """Sorted stations by their priority."""
+    for _, same in groupby(asked, key=lambda one: one.priority):
+        yield Group(tuple(same))
 
 
 def stations(host: Host, family: Family, hook: str) -> list[Station]:
@@ -65,7 +101,7 @@ def _of_iptables(ruleset: Ruleset, hook: str) -> Iterator[Station]:
         if table is not None:
             late = name == "security" and ruleset.is_nft
             walk = _walk(ruleset, name)
-            yield Station(LATE_SECURITY if late else priority, name == "nat", walk, name)
+            yield Station(LATE_SECURITY if late else priority, name == "nat", walk, name, name in REROUTE)
 
 
 def _walk(ruleset: Ruleset, name: str) -> Callable[[Scene, Note], Walk]:
@@ -79,7 +115,7 @@ def _of_nftables(host: Host, family: Family, hook: str, rulesets: tuple[Ruleset,
         does_nothing = not chain.rules and not base.drops
         if not does_nothing and not _is_of_iptables(table, chain, rulesets):
             walk = _base_walk(table, chain, base)
-            yield Station(base.priority, base.kind == "nat", walk, table.title)
+            yield Station(base.priority, base.kind == "nat", walk, table.title, base.kind in REROUTE)
 
 
 def _base_walk(table: Table, chain: Chain, base: Base) -> Callable[[Scene, Note], BaseWalk]:

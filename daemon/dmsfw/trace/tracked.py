@@ -20,6 +20,24 @@ def is_tracked(packet: Packet) -> bool:
     return packet.ctstate not in {"INVALID", "UNTRACKED"}
 
 
+def came_back(packet: Packet) -> Packet:
+    """What was sent by lo, as it arrives: translated as far as it will ever be (nf_nat_initialized)."""
+    connection = replace(packet.connection, settled=frozenset({"SNAT", "DNAT"}))
+    return replace(packet, in_device=packet.out_device, out_device="", connection=connection)
+
+
+def not_tracked_yet(packet: Packet) -> Packet:
+    """To raw, no packet belongs to a connection yet: what asks for its state is told INVALID."""
+    return packet if packet.ctstate == "UNTRACKED" else replace(packet, ctstate="INVALID")
+
+
+def connection_of(packet: Packet) -> Connection:
+    """A first packet's connection begins with it."""
+    connection = packet.connection
+    begins = packet.ctstate == "NEW" and connection.original is None
+    return replace(connection, proto=packet.proto, original=packet.ends) if begins else connection
+
+
 def asks_nat(packet: Packet, hook: str) -> bool:
     """The hook's nat table is asked about it: by a first packet, and only until it is translated there."""
     if packet.ctstate != "NEW" and not (packet.ctstate == "RELATED" and packet.icmp is None):

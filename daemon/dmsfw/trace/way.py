@@ -23,23 +23,29 @@ from dataclasses import replace
 
 from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
 from dmsfw.trace.ends import ends
-from dmsfw.trace.host import BaseChain, Host
-from dmsfw.trace.nft.beside import beside
-from dmsfw.trace.packet import Connection, Packet
+from dmsfw.trace.host import Host
+from dmsfw.trace.packet import Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
-from dmsfw.trace.ruleset import INCOMPATIBLE, Ruleset
 from dmsfw.trace.scene import Scene
-from dmsfw.trace.stations import JUDGES, NAT, TRACKING, Station, stations
-from dmsfw.trace.tracked import asks_nat, carried_over, is_cut_off, is_tracked
-from dmsfw.trace.walk import TooMuch
+from dmsfw.trace.stations import JUDGES, NAT, TRACKING, Group, Station, groups, stations
+from dmsfw.trace.tracked import (
+    asks_nat,
+    came_back,
+    carried_over,
+    connection_of,
+    is_cut_off,
+    is_tracked,
+    not_tracked_yet,
+)
+from dmsfw.trace.unseen import unseen
+from dmsfw.trace.walk import Note, TooMuch
 
 FIRST = frozenset({"PREROUTING", "OUTPUT"})
 """Hooks in which connection tracking sees a packet first."""
 
 LOOPBACK = "lo"
 
-ASKED = "nftables is asked as well, and not followed there: {}"
 SEES_IN_DEVICE = (5, 7)
 """Kernels before this one tell POSTROUTING no in-device (28f8bfd1ac94)."""
 
@@ -58,9 +64,8 @@ class _Journey:
     def __init__(self, packet: Packet, host: Host) -> None:
         self._packet = packet
         self._state = packet.ctstate
-        self._connection = _connection(packet)
+        self._connection = connection_of(packet)
         self._host = host
-        self._rulesets = host.rulesets(packet.family)
         self._steps: list[Step] = []
         self._ended: list[Ended] = []
         self._accepted: tuple[Step, ...] = ()
@@ -72,8 +77,8 @@ class _Journey:
             self._go(routing)
         except TooMuch as error:
             self._doubt(str(error))
-        self._doubt_what_is_not_seen()
-        self._doubt_what_is_beside()
+        for doubt in unseen(self._host, self._packet, list(self._ended)):
+            self._doubt(*doubt)
         assumed = [f"{step.place or step.hook}: {step.why}" for step in self._steps if step.why]
         notes = dict.fromkeys((*self._notes, *routing.notes, *assumed))
         return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes))
@@ -115,7 +120,7 @@ class _Journey:
         back: Live = {}
         for packet, share in self._hook("POSTROUTING", live).items():
             if packet.out_device == LOOPBACK:
-                add(back, _come_back(packet), share)
+                add(back, came_back(packet), share)
             else:
                 self._pass(packet, share)
         for packet, share in self._hook("INPUT", self._hook("PREROUTING", back, tracked=True)).items():
@@ -128,7 +133,8 @@ class _Journey:
         """By all that is asked there, in order of priority. `tracked`: its connection is known already."""
         found = stations(self._host, self._packet.family, hook)
         if hook in FIRST and not tracked:
-            live = {_not_tracked(one): live[one] for one in live}
+            self._doubt_what_comes_with_tracking(found)
+            live = {not_tracked_yet(one): live[one] for one in live}
             live = self._tracked(self._plain(hook, live, [one for one in found if one.priority < TRACKING]))
             found = [one for one in found if one.priority >= TRACKING]
         plain = [one for one in found if not one.translates]
@@ -136,6 +142,13 @@ class _Journey:
         if hook != "FORWARD":
             live = self._nat(hook, live, [one for one in found if one.translates])
         return self._plain(hook, live, [one for one in plain if one.priority >= NAT[hook]])
+
+    def _doubt_what_comes_with_tracking(self, found: list[Station]) -> None:
+        for one in found:
+            if one.priority == TRACKING and not one.translates:
+                self._doubt(
+                    f"whether {one.table} is asked at priority {TRACKING} before connection tracking is not known"
+                )
 
     def _tracked(self, live: Live) -> Live:
         """Behind raw, connection tracking sees every packet that is not to be kept from it."""
@@ -146,8 +159,8 @@ class _Journey:
         return found
 
     def _plain(self, hook: str, live: Live, asked: list[Station]) -> Live:
-        for station in asked:
-            live = self._walk(station, hook, live)
+        for group in groups(asked):
+            live = self._walk(group, hook, live)
         return live
 
     def _nat(self, hook: str, live: Live, asked: list[Station]) -> Live:
@@ -161,12 +174,7 @@ class _Journey:
             else:
                 changed = carried_over(packet, hook, self._steps.append) if is_tracked(packet) else packet
                 add(done, changed, share)
-        for station in asked:
-            asking = {packet: share for packet, share in first.items() if asks_nat(packet, hook)}
-            first = {packet: share for packet, share in first.items() if packet not in asking}
-            for packet, share in self._walk(station, hook, asking).items():
-                add(first, packet, share)
-        for packet, share in first.items():
+        for packet, share in self._plain(hook, first, asked).items():
             add(done, packet, share)
         return done
 
@@ -176,18 +184,34 @@ class _Journey:
         self._steps.append(step)
         self._ended.append(Ended(Verdict.DROPPED, (step,), packet, share))
 
-    def _walk(self, station: Station, hook: str, live: Live) -> Live:
-        """Through one table or base chain; what it stops is kept, the rest goes on. Raises: TooMuch."""
-        if not live:
-            return live
-        left: Live = {}
-        for ended in station.walk(Scene(self._host, hook, station.table), self._steps.append).run(live):
-            if ended.verdict is Verdict.PASSES:
-                add(left, ended.packet, ended.share)
-                self._remember(station, hook, ended.trail)
+    def _walk(self, group: Group, hook: str, live: Live) -> Live:
+        """Through all of one priority; what is stopped is kept, the rest goes on. Raises: TooMuch."""
+        left, ended = self._through(group, hook, live, self._steps.append)
+        for station, one in ended:
+            if one.verdict is Verdict.PASSES:
+                self._remember(station, hook, one.trail)
             else:
-                self._ended.append(ended)
+                self._ended.append(one)
+        if not group.in_known_order:
+            other, stopped = self._through(group.turned, hook, live, lambda _: None)
+            if other != left or _stops(stopped) != _stops(ended):
+                self._doubt(f"which of {group} is asked first is not known")
         return left
+
+    def _through(self, group: Group, hook: str, live: Live, note: Note) -> tuple[Live, list[tuple[Station, Ended]]]:
+        """What is left of them, and all that came to an end in one. Translations are asked by packets without one."""
+        found: list[tuple[Station, Ended]] = []
+        for station in group.stations:
+            asking = {one: live[one] for one in live if not station.translates or asks_nat(one, hook)}
+            live = {one: live[one] for one in live if one not in asking}
+            ended = station.walk(Scene(self._host, hook, station.table), note).run(asking) if asking else []
+            for one in ended:
+                if one.verdict is Verdict.PASSES:
+                    add(live, one.packet, one.share)
+            found += [(station, one) for one in ended]
+            if hook == "OUTPUT" and not station.reroutes and {one.packet.mark for one in ended} - _marks(asking):
+                self._doubt_the_mark()
+        return live, found
 
     def _remember(self, station: Station, hook: str, trail: tuple[Step, ...]) -> None:
         """What let it pass: the first rule of a filter; where no rule did, the first policy."""
@@ -196,32 +220,10 @@ class _Journey:
         if not self._accepted or (_is_policy(self._accepted) and not _is_policy(trail)):
             self._accepted = trail
 
-    def _doubt_what_is_not_seen(self) -> None:
-        """A listing that is not whole, and nftables' own chains, may decide otherwise."""
-        for ruleset in self._rulesets:
-            if ruleset.fault and not self._is_followed(ruleset):
-                self._doubt(ruleset.fault)
-        passing = {hook for ended in self._ended if ended.verdict is Verdict.PASSES for hook in _hooks(ended.packet)}
-        is_unread = bool(passing) and self._host.nftables() is None
-        listed = self._host.base_chains(self._packet.family) if is_unread else ()
-        if listed is None:
-            self._doubt("nftables may stop it: whether it has chains of its own cannot be asked")
-        chains = [chain for chain in listed or () if chain.hook in passing]
-        if chains:
-            dropping = sorted(chains, key=lambda chain: chain.policy != "drop")
-            said = list(map(_asked, dropping))
-            self._doubt(f"nftables may stop it: {said[0]}", f"nftables is asked as well: {', '.join(said)}")
-
-    def _doubt_what_is_beside(self) -> None:
-        passing = {ended.packet.out_device for ended in self._ended if ended.verdict is Verdict.PASSES}
-        listed = self._host.nftables() if passing else None
-        found = list(beside(listed, self._packet.in_device, sorted(passing))) if listed is not None else []
-        if found:
-            self._doubt(f"nftables may stop it: its chain {found[0]} is not followed", ASKED.format(", ".join(found)))
-
-    def _is_followed(self, ruleset: Ruleset) -> bool:
-        """What iptables-nft cannot list is followed as nftables lists it."""
-        return INCOMPATIBLE in ruleset.fault and self._host.nftables() is not None
+    def _doubt_the_mark(self) -> None:
+        """Only mangle, and nft's chains of type route, have a packet routed again for its mark."""
+        if self._host.routes_by_mark(self._packet.family) is not False:
+            self._doubt("it is marked where it is not routed again, and the routing looks at marks")
 
     def _doubt(self, why: str, note: str = "") -> None:
         self._notes.append(note or why)
@@ -229,35 +231,19 @@ class _Journey:
         self._ended.append(Ended(Verdict.UNCERTAIN, (step,), self._packet, NOTHING))
 
 
-def _asked(chain: BaseChain) -> str:
-    drops = "drops what it does not accept" if chain.policy == "drop" else "has rules of its own"
-    return f"its chain {chain.owner} {chain.name} {drops}"
+def _stops(ended: list[tuple[Station, Ended]]) -> dict[Verdict, Share]:
+    """How much of the packet was stopped, and how."""
+    found: dict[Verdict, Share] = {}
+    for _, one in ended:
+        if one.verdict is not Verdict.PASSES:
+            found[one.verdict] = found.get(one.verdict, NOTHING) + one.share
+    return found
 
 
-def _hooks(packet: Packet) -> tuple[str, ...]:
-    if not packet.in_device:
-        return ("output", "postrouting")
-    return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
+def _marks(live: Live) -> set[int]:
+    return {packet.mark for packet in live}
 
 
 def _is_policy(trail: tuple[Step, ...]) -> bool:
     place = trail[-1].place
     return place is not None and place.number == 0
-
-
-def _come_back(packet: Packet) -> Packet:
-    """What was sent by lo, as it arrives: translated as far as it will ever be (nf_nat_initialized)."""
-    connection = replace(packet.connection, settled=frozenset({"SNAT", "DNAT"}))
-    return replace(packet, in_device=packet.out_device, out_device="", connection=connection)
-
-
-def _not_tracked(packet: Packet) -> Packet:
-    """To raw, no packet belongs to a connection yet: what asks for its state is told INVALID."""
-    return packet if packet.ctstate == "UNTRACKED" else replace(packet, ctstate="INVALID")
-
-
-def _connection(packet: Packet) -> Connection:
-    """A first packet's connection begins with it."""
-    connection = packet.connection
-    begins = packet.ctstate == "NEW" and connection.original is None
-    return replace(connection, proto=packet.proto, original=packet.ends) if begins else connection

@@ -53,7 +53,7 @@ def _having(protocol: str, value: Callable[[Packet, Scene], Value | None]) -> Ca
     """The value in packets of the protocol; nft asks for that, and does not always print that it does."""
 
     def asked(packet: Packet, scene: Scene) -> Value | None:
-        of_other_family = protocol in {"ip", "ip6"} and (packet.family == 4) != (protocol == "ip")  # noqa: PLR2004
+        of_other_family = protocol in {"ip", "ip6"} and (packet.family == 4) != (protocol == "ip")  # noqa: PLR2004 - its name
         of_other_transport = protocol in TRANSPORTS and packet.proto != protocol
         return None if of_other_family or of_other_transport else value(packet, scene)
 

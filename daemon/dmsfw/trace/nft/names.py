@@ -104,7 +104,7 @@ def device(raw: object) -> Interval:
 def pattern(raw: object) -> Interval:
     """A device's name, or the beginning of one and a star. Raises: ValueError."""
     if not isinstance(raw, str):
-        raise ValueError(f"{raw} is no name")  # noqa: TRY004
+        raise ValueError(f"{raw} is no name")  # noqa: TRY004 - it is a value that nft does not write
     if not raw.endswith("*"):
         return device(raw)
     if raw.endswith("\\*"):

@@ -1,0 +1,91 @@
+"""What comes first where the listing does not tell: followed both ways, and said where that makes a difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dmsfw.trace import Verdict
+from dmsfw.trace.shell import Said
+from dmsfw.trace.text import sentence
+from tests.unit.nft_support import LISTING, base, listed, match, meta, rule, table, through
+from tests.unit.trace_support import packet, way
+from tests.unit.trace_support import table as legacy
+
+MARKS: Any = {"mangle": {"key": {"meta": {"key": "mark"}}, "value": 7}}
+MARKED = match(meta("mark"), 7)
+BY_MARK = Said(0, "0: from all lookup local\n100: from all fwmark 0x7 lookup 7\n")
+NO_MARKS = Said(0, "0: from all lookup local\n")
+
+
+def dnat(address: str) -> Any:
+    return {"dnat": {"family": "ip", "addr": address}}
+
+
+def two(first: Any, second: Any, prios: tuple[int, int] = (-100, -100), kind: str = "nat") -> str:
+    """Two tables with a chain each on PREROUTING."""
+    entries: list[Any] = []
+    for name, statement, prio in (("one", first, prios[0]), ("two", second, prios[1])):
+        of_table = {"table": name}
+        entries += [table(name), base("prerouting", prio, kind, **of_table)]
+        entries += [rule(*statement, chain="prerouting", **of_table)]
+    return listed(*entries)
+
+
+def test_two_translations_of_one_priority_in_different_tables() -> None:
+    found = through(two([dnat("192.0.2.71")], [dnat("192.0.2.72")]))
+    assert found.verdict is Verdict.UNCERTAIN
+    assert "which of inet one and inet two at priority -100 is asked first is not known" in sentence(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        two([dnat("192.0.2.71")], [dnat("192.0.2.71")]),
+        two([dnat("192.0.2.71")], [match(meta("l4proto"), "udp"), dnat("192.0.2.72")]),
+        two([dnat("192.0.2.71")], [dnat("192.0.2.72")], (-101, -100)),
+    ],
+)
+def test_where_the_order_makes_no_difference_it_is_sure(text: str) -> None:
+    found = through(text)
+    assert (found.verdict, str(found.end.packet.dst)) == (Verdict.PASSES, "192.0.2.71")
+
+
+def test_iptables_and_nftables_of_one_priority() -> None:
+    text = listed(table(), base("prerouting", -100, "nat"), rule(dnat("192.0.2.72"), chain="prerouting"))
+    rules = legacy("nat", "PREROUTING -p tcp -j DNAT --to-destination 192.0.2.71")
+    assert through(text, rules).verdict is Verdict.UNCERTAIN
+    same = legacy("nat", "PREROUTING -p tcp -j DNAT --to-destination 192.0.2.72")
+    assert through(text, same).verdict is Verdict.PASSES
+
+
+def test_a_mark_that_one_sets_and_the_other_drops() -> None:
+    text = two([MARKS], [MARKED, {"drop": None}], (-150, -150), "filter")
+    found = through(text)
+    assert found.verdict is Verdict.UNCERTAIN
+    assert {end.verdict for end in found.ends} == {Verdict.UNCERTAIN, Verdict.DROPPED}
+
+
+def test_two_that_drop_the_same_drop_it_whoever_comes_first() -> None:
+    assert through(two([{"drop": None}], [{"drop": None}], (0, 0), "filter")).verdict is Verdict.DROPPED
+
+
+@pytest.mark.parametrize(("prio", "verdict"), [(-201, Verdict.PASSES), (-200, Verdict.UNCERTAIN)])
+def test_what_is_asked_together_with_connection_tracking(prio: int, verdict: Verdict) -> None:
+    text = listed(table(), base("prerouting", prio), rule(match(meta("l4proto"), "udp"), chain="prerouting"))
+    assert through(text).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules", "verdict"),
+    [
+        ("filter", BY_MARK, Verdict.UNCERTAIN),
+        ("filter", NO_MARKS, Verdict.PASSES),
+        ("route", BY_MARK, Verdict.PASSES),
+    ],
+)
+def test_a_mark_in_output_that_nobody_routes_by(kind: str, rules: Said, verdict: Verdict) -> None:
+    text = listed(table(), base("output", -150, kind), rule(MARKS, chain="output"))
+    said = {LISTING: Said(0, text), "ip -4 rule show": rules}
+    assert way(packet(src="192.0.2.1", in_device=""), said=said).verdict is verdict
