@@ -11,8 +11,6 @@ generated so that they always match, which is what is assumed of them.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.tracing.compare import Comparison
@@ -29,15 +27,10 @@ from tests.contract.tracing.generator import Generator
 from tests.contract.tracing.pools import REFUSED
 from tests.contract.tracing.router import LAN, SECOND, WAN, Router
 from tests.contract.tracing.tables import Refused, Tables
+from tests.contract.tracing.thorough import KINDS, thorough
 
 HERE = Path(__file__).parents[2]
 CASES = HERE / "tests" / "cases"
-
-
-def _rulesets() -> int:
-    """2,000 on the last Python of those here (the first measures coverage); on the others enough to see it run."""
-    names = subprocess.run([HERE / "tests" / "environments"], capture_output=True, text=True, check=True).stdout.split()
-    return 2000 if names[-1] == f"{sys.version_info.major}.{sys.version_info.minor}" else 60
 
 
 ENOUGH = 60
@@ -45,9 +38,6 @@ ENOUGH = 60
 
 MANY = 10 * ENOUGH
 """Generated rulesets at most, of which iptables-nft 1.8.7 refuses five of six for IPv6."""
-
-KINDS = ("sure passes", "sure dropped", "sure rejected", "unsure uncertain", "to the host", "through", "DNAT", "SNAT",
-         "ESTABLISHED passes", "INVALID passes", "RELATED passes")  # fmt: skip
 
 
 @pytest.fixture
@@ -60,12 +50,7 @@ def comparison(namespace: None) -> Iterator[Comparison]:  # noqa: ARG001 - it is
 
 
 @given(random=st.randoms(use_true_random=False), family=st.sampled_from((4, 6)))
-@settings(
-    max_examples=_rulesets(),
-    deadline=None,
-    phases=(Phase.reuse, Phase.generate),  # what differs says all of itself; to shrink it takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@thorough(2000)
 def test_kernel_and_model_agree_on_generated_rules(comparison: Comparison, random: Random, family: int) -> None:
     comparison.hold(Generator(random, family).ruleset(), random, family)
 

@@ -7,8 +7,6 @@ none: flow tables, and queues that nobody serves.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.firewall4_bench import ruleset
@@ -27,22 +25,14 @@ from tests.contract.tracing.nft_generator import NftGenerator
 from tests.contract.tracing.nft_tables import Both, NftTables
 from tests.contract.tracing.router import LAN, SECOND, WAN, Router
 from tests.contract.tracing.tables import Refused
+from tests.contract.tracing.thorough import KINDS, thorough
 from tests.lab.nft import folder
 
 HERE = Path(__file__).parents[2]
 
 
-def _rulesets() -> int:
-    """300 on the last Python of those here (the first measures coverage); on the others enough to see it run."""
-    names = subprocess.run([HERE / "tests" / "environments"], capture_output=True, text=True, check=True).stdout.split()
-    return 300 if names[-1] == f"{sys.version_info.major}.{sys.version_info.minor}" else 60
-
-
 ENOUGH = 80
 """Rulesets after which every kind of end has been seen."""
-
-KINDS = ("sure passes", "sure dropped", "sure rejected", "unsure uncertain", "to the host", "through", "DNAT", "SNAT",
-         "ESTABLISHED passes", "INVALID passes", "RELATED passes")  # fmt: skip
 
 
 @pytest.fixture
@@ -70,12 +60,7 @@ def both(nft: Path) -> Iterator[tuple[Comparison, Both]]:
 
 
 @given(random=st.randoms(use_true_random=False), family=st.sampled_from((4, 6)))
-@settings(
-    max_examples=_rulesets(),
-    deadline=None,
-    phases=(Phase.reuse, Phase.generate),  # what differs says all of itself; to shrink it takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@thorough(300)
 def test_kernel_and_model_agree_on_generated_rules_of_nftables(
     comparison: Comparison, random: Random, family: int
 ) -> None:

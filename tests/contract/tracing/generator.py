@@ -6,10 +6,10 @@ targets where they have no place. How it refuses is none of our business here: e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from tests.contract.tracing.chance import Chance
 from tests.contract.tracing.pools import (
     ADDRESSES,
     COMMENTS,
@@ -57,7 +57,7 @@ class Place(NamedTuple):
         return self.chain not in {"PREROUTING", "INPUT"}
 
 
-class Generator:
+class Generator(Chance):
     """One ruleset of one family after another, from one source of chance.
 
     `distinct`: no rule has one match twice. iptables-nft-save 1.8.9 prints only the last of two `-m udp`.
@@ -65,7 +65,7 @@ class Generator:
 
     def __init__(self, random: Random, family: int, *, distinct: bool = False) -> None:
         self._distinct = distinct
-        self._random = random
+        super().__init__(random)
         self._family = family
 
     def ruleset(self) -> str:
@@ -279,15 +279,6 @@ class Generator:
         """Sometimes the opposite; not of what always matches, which iptables refuses."""
         _, _, word = text.rpartition(" ")
         return f"! {text}" if word != always and self._chance(0.2) else text
-
-    def _one(self, among: Sequence[Any]) -> Any:
-        return among[self._random.randrange(len(among))]
-
-    def _chance(self, share: float) -> bool:
-        return self._random.randrange(100) < share * 100
-
-    def _number(self, low: int, high: int) -> int:
-        return self._random.randint(low, high)
 
 
 EXTENSIONS = (

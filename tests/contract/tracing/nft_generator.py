@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tests.contract.tracing import nft_pools as pools
+from tests.contract.tracing.chance import Chance
 
 
 class Place(NamedTuple):
@@ -21,7 +22,7 @@ class Place(NamedTuple):
     later: tuple[str, ...]
 
 
-class NftGenerator:
+class NftGenerator(Chance):
     """One ruleset of one family of packets, from one source of chance.
 
     `beside`: tables of iptables are there too; which of two with one priority is asked first cannot be seen.
@@ -29,7 +30,7 @@ class NftGenerator:
 
     def __init__(self, random: Random, family: int, *, beside: bool = False) -> None:
         self._taken = pools.OF_IPTABLES if beside else frozenset()
-        self._random = random
+        super().__init__(random)
         self._six = family == 6
         self._family = family
         self._ip = "ip6" if self._six else "ip"
@@ -246,15 +247,6 @@ class NftGenerator:
     def _some(self, among: Sequence[str], *, quoted: bool = False) -> list[str]:
         found = self._random.sample(list(among), self._number(1, min(4, len(among))))
         return [f'"{one}"' for one in found] if quoted else found
-
-    def _one(self, among: Sequence[Any]) -> Any:
-        return among[self._random.randrange(len(among))]
-
-    def _chance(self, share: float) -> bool:
-        return self._random.randrange(100) < share * 100
-
-    def _number(self, low: int, high: int) -> int:
-        return self._random.randint(low, high)
 
 
 def _as_listed(words: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dmsfw.trace import Place
 from dmsfw.trace.nft.listing import parse
 from dmsfw.trace.nft.model import Rule
-from tests.contract.tracing.tables import Refused, Tables
+from tests.contract.tracing.tables import Loader, Tables
 
 OWN = "own"
 SENT = {4: "icmp type 3", 6: "icmpv6 type 1"}
@@ -41,34 +41,19 @@ done
 """
 
 
-class NftTables:
+class NftTables(Loader):
     """Does for nft what Tables does for iptables. `folder`: a place for its files; `alone`: no iptables beside it."""
 
     def __init__(self, folder: Path, *, alone: bool = True) -> None:
+        super().__init__(folder, LOOP)
         self._alone = alone
-        self._folder = folder
-        self._shell = subprocess.Popen(
-            ["sh", "-c", LOOP, "sh", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def close(self) -> None:
-        self._shell.communicate(timeout=10)
 
     def load(self, text: str, family: int, more: str = "") -> str:
         """Put these rules in the place of all others; what nft lists then. Raises: Refused."""
         of_others = OTHERS.format(other="ipv6" if family == 4 else "ipv4")
         own = WHAT_IS_SENT.format(family=f"ipv{family}", icmp=SENT[family]) if self._alone else of_others
         (self._folder / "given").write_text(f"flush ruleset\n{text}\n{more}\n{own}")
-        listed = self._ask()
-        if listed is None:
-            raise Refused(f"{(self._folder / 'refusal').read_text()}\n{text}")
-        return listed
-
-    def _ask(self) -> str | None:
-        assert self._shell.stdin is not None
-        assert self._shell.stdout is not None
-        self._shell.stdin.write("load\n")
-        return (self._folder / "listed").read_text() if self._shell.stdout.readline() == "taken\n" else None
+        return self._load("load", text)
 
     def counted(self, _: int) -> dict[Place, int]:
         """How many packets each rule that counts has counted."""

@@ -29,30 +29,40 @@ class Refused(AssertionError):
     """The kernel does not take a ruleset."""
 
 
-class Tables:
-    """One shell that loads and lists. `folder`: a place for its files; `variant`: legacy or nft."""
+class Loader:
+    """A shell that runs `loop`: for each line it loads what lies in `folder`, lists it there, and tells how it went."""
 
-    def __init__(self, folder: Path, variant: str = "legacy") -> None:
+    def __init__(self, folder: Path, loop: str) -> None:
         self._folder = folder
-        self._variant = variant
         self._shell = subprocess.Popen(
-            ["sh", "-c", LOOP, "sh", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            ["sh", "-c", loop, "sh", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def close(self) -> None:
         self._shell.communicate(timeout=10)
 
+    def _load(self, line: str, text: str) -> str:
+        """What is listed once it is loaded. Raises: Refused, with `text`, which was to be loaded."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{line}\n")
+        if self._shell.stdout.readline() != "taken\n":
+            raise Refused(f"{(self._folder / 'refusal').read_text()}\n{text}")
+        return (self._folder / "listed").read_text(errors="replace")
+
+
+class Tables(Loader):
+    """One shell that loads and lists. `folder`: a place for its files; `variant`: legacy or nft."""
+
+    def __init__(self, folder: Path, variant: str = "legacy") -> None:
+        super().__init__(folder, LOOP)
+        self._variant = variant
+
     def load(self, text: str, family: int, more: str = "") -> str:
         """Put these rules into the kernel, and more upon them; list them. Raises: Refused."""
         (self._folder / "given").write_text(text, errors="surrogateescape")
         (self._folder / "more").write_text(more)
-        assert self._shell.stdin is not None
-        assert self._shell.stdout is not None
-        self._shell.stdin.write(f"{PREFIX[family]}-{self._variant}\n")
-        answer = self._shell.stdout.readline()
-        if answer != "taken\n":
-            raise Refused(f"{(self._folder / 'refusal').read_text()}\n{text}")
-        return (self._folder / "listed").read_text(errors="replace")
+        return self._load(f"{PREFIX[family]}-{self._variant}", text)
 
     def counted(self, family: int) -> dict[Place, int]:
         """How many packets each rule, and each policy (number 0), has counted."""
