@@ -16,7 +16,7 @@ import pytest
 
 from dmsfw import diagnosis
 from dmsfw.cli import main
-from dmsfw.doctor import examine, inside, names, policies
+from dmsfw.doctor import examine, following, inside, names, policies
 from dmsfw.doctor.examine import Examination, Inquiry
 from dmsfw.doctor.names import Asked
 from dmsfw.doctor.policies import Configured
@@ -203,7 +203,7 @@ def test_a_way_that_cannot_be_followed_is_told(port: int, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise TableRefused("no table")
 
-    monkeypatch.setattr(examine, "ways", refuse)
+    monkeypatch.setattr(following, "ways", refuse)
     examination, stream = examined(f"127.0.0.1:{port}")
     (trial,) = examination.run().trials
     assert (trial.ways, trial.fault) == (None, "no table")

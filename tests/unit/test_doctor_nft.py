@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dmsfw.doctor.naming import target_of
 from dmsfw.doctor.policies import Policies
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.target import Target
 from dmsfw.doctor.verdict import judge
-from dmsfw.doctor.ways import target_of
 from dmsfw.trace.nft.model import Nftables
 from tests.unit.doctor_support import BRIDGE, NETWORK, OPEN, SERVER, UPLINKS, FakeHost, findings, followed, trial
 from tests.unit.nft_support import RECORDED, base, listed, match, meta, nftables, rule, table

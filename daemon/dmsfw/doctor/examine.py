@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 
-from dmsfw.doctor import dns, inside, kernel, leaving, names, policies, tell
+from dmsfw.doctor import inside, kernel, leaving, names, policies, tell
 from dmsfw.doctor.attempts import at_once, attempt
 from dmsfw.doctor.containers import NO_BRIDGE, Container, Networks, find, networks
 from dmsfw.doctor.findings import Findings, Question, Trial
+from dmsfw.doctor.following import followed, own, question
 from dmsfw.doctor.inside import Tick
 from dmsfw.doctor.policies import Configured
 from dmsfw.doctor.probe import Probe
 from dmsfw.doctor.screen import Screen
 from dmsfw.doctor.target import Address, Target
-from dmsfw.doctor.ways import Passage, Ways, first_packet, own_passage, ways
 from dmsfw.enforce.nftables import obstacles
-from dmsfw.errors import CannotTell, DmsfwError
-from dmsfw.model import Network, Snapshot, version_of
+from dmsfw.errors import CannotTell
+from dmsfw.model import Snapshot
 from dmsfw.observe.docker import DockerReader
 from dmsfw.report.text import clean
 from dmsfw.trace import Host
@@ -88,7 +88,7 @@ class Examination:
         addresses = self._chosen(self._addresses(container, tick))
         found = leaving.leaving(container, self.networks, addresses, tick)
         trials = (self._with_network(Trial(one.destination), one) for one in found)
-        return tuple(self._with_way(trial, self.inquiry.target) for trial in trials)
+        return tuple(followed(trial, self.inquiry.target, self.host, self.snapshot) for trial in trials)
 
     def _addresses(self, container: Container, tick: Tick) -> tuple[str, ...]:
         """The target's addresses to the container, else to the host. Raises: CannotTell."""
@@ -119,17 +119,9 @@ class Examination:
     def _by_host(self, addresses: Sequence[Address]) -> tuple[Trial, ...]:
         probes = self._attempts(addresses, None, "the host")
         return tuple(
-            Trial(address, host=probe, own=None if probe.connects else self._own(address))
+            Trial(address, host=probe, own=None if probe.connects else own(address, self.inquiry.target, self.host))
             for address, probe in zip(addresses, probes, strict=True)
         )
-
-    def _own(self, address: Address) -> Passage | None:
-        """The way of the host's own packet; None where it sends none, or its way cannot be followed."""
-        source = leaving.own_source(address)
-        try:
-            return own_passage(source, self.inquiry.target.at(address), self.host) if source else None
-        except DmsfwError:
-            return None
 
     def _inside(self, found: Findings) -> Findings:
         self.screen.title("2. The container, from inside its network")
@@ -207,7 +199,7 @@ class Examination:
 
     def _ways(self, found: Findings) -> Findings:
         self.screen.title("5. The packet's way through the tables")
-        trials = tuple(self._with_way(trial, found.target) for trial in found.trials)
+        trials = tuple(followed(trial, found.target, self.host, self.snapshot) for trial in found.trials)
         others = obstacles() if self.host.nftables() is None else ()
         found = replace(found, trials=trials, obstacles=others)
         tell.ways(self.screen, found)
@@ -216,31 +208,6 @@ class Examination:
             tell.questions(self.screen, found)
         return found
 
-    def _with_way(self, trial: Trial, target: Target) -> Trial:
-        left = trial.leaving
-        if left is None or left.source is None or left.network is None or not left.network.device:
-            return trial.having(fault=_no_way(left))
-        if self._stays_in_bridge(left.network, trial.address):
-            within = f"it stays within the bridge {left.network.device}"
-            return trial.having(fault=f"{within}: no rule of this router sees it")
-        try:
-            way = ways(first_packet(left.network.device, left.source, target.at(trial.address)), self.host)
-        except DmsfwError as error:
-            return trial.having(fault=str(error))
-        return trial.having(ways=way, policies=self._policies(left.network, trial.address, target, way))
-
-    def _stays_in_bridge(self, network: Network, address: Address) -> bool:
-        """Containers of one network send to each other by their bridge, past all rules unless it has them asked."""
-        near = any(address in subnet for subnet in network.subnets)
-        is_ours = self.host.address_kind(address) == "LOCAL"
-        return near and not is_ours and self.host.sees_bridge_ports(version_of(address)) is False
-
-    def _policies(self, network: Network, address: Address, target: Target, way: Ways) -> policies.Policies | None:
-        if self.snapshot is None:
-            return None
-        packet = policies.Asked(target.proto, address, target.port)
-        return policies.look(self.snapshot, network, packet, way.there.device)
-
     def _questions(self, found: Findings) -> tuple[Question, ...]:
         """Follow the questions to the name servers that the container asks through the firewall."""
         asked = found.there.asked if found.there else ()
@@ -248,17 +215,7 @@ class Examination:
         container = found.container
         tick = self.screen.waits("the container's routes")
         left = leaving.leaving(container, self.networks, [ip_address(one) for one in servers], tick)
-        return tuple(question for question in map(self._question, left) if question is not None)
-
-    def _question(self, left: leaving.Leaving) -> Question | None:
-        if left.source is None or left.network is None or not left.network.device:
-            return None
-        try:
-            asked = Target(str(left.destination), dns.PORT, "udp", left.destination)
-            way = ways(first_packet(left.network.device, left.source, asked), self.host)
-        except DmsfwError:
-            return None
-        return Question(str(left.destination), way)
+        return tuple(filter(None, (question(one, self.host) for one in left)))
 
 
 @contextmanager
@@ -270,12 +227,3 @@ def _naming_a_pause(container: Container) -> Iterator[None]:
         if not container.is_paused:
             raise
         raise CannotTell(f"{error}; container {clean(container.name)} is paused: docker unpause it first") from error
-
-
-def _no_way(left: leaving.Leaving | None) -> str:
-    """Why there is no way through this router's tables to follow."""
-    if left is None or left.source is None:
-        return "the container has no route there"
-    if left.network is None:
-        return f"it leaves from {left.source}, which is on no network of Docker's"
-    return f"it leaves by network {clean(left.network.name)} of the driver {clean(left.network.driver)}, by no bridge"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
+from dmsfw.doctor.naming import named, target_of
 from dmsfw.doctor.target import Address, Target
 from dmsfw.report.text import clean
 from dmsfw.trace import End, Host, Packet, Step, Verdict, Way, reply, trace
@@ -26,11 +26,8 @@ UNTRANSLATED: Final = (
 TAKEN_OVER: Final = ("REDIRECT", "TPROXY")
 """Targets that give a packet to a program of the router, a proxy in most cases."""
 
-NFT_TARGETS: Final = frozenset({"accept", "drop", "reject", "redirect", "tproxy", "dnat", "snat", "masquerade"})
 OURS: Final = frozenset({("inet fw4", "forward"), ("ip filter", "FORWARD"), ("ip6 filter", "FORWARD")})
 """Base chains that dmsfw's own rules are in."""
-
-QUOTED: Final = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,56 +184,6 @@ def _is_beyond(trail: tuple[Step, ...]) -> bool:
     """Of nftables' base chains an accept in one does not spare the packet the others. iptables has one that filters."""
     first = next((step.place for step in trail if step.place is not None), None)
     return first is not None and " " in first.table and (first.table, first.chain) not in OURS
-
-
-def named(trail: tuple[Step, ...]) -> str:
-    """Name a rule as its owner finds it: `FORWARD #8 (!fw3 reject)`, with the innermost one where it lies deeper."""
-    placed = [step for step in trail if step.place is not None]
-    if not placed:
-        return ""
-    first, last = placed[0], placed[-1]
-    deeper = f", by {_place(last)}" if len(placed) > 2 else ""  # noqa: PLR2004 - a chain, and the rule that it holds
-    if len(placed) > 1 and _is_nft(last):
-        deeper = f", by {_place(last)}{_label(last)}"
-    return f"{_place(first)}{_label(first)}{deeper}"
-
-
-def _is_nft(step: Step) -> bool:
-    """Rules of nftables say in their comments what they are for, the innermost one best of all."""
-    return step.place is not None and " " in step.place.table
-
-
-def _place(step: Step) -> str:
-    place = step.place
-    assert place is not None  # noqa: S101 - the callers have looked
-    table = "" if place.table == "filter" else f"{clean(place.table)} "
-    variant = f" of iptables-{place.variant}" if place.variant else ""
-    number = f"#{place.number}" if place.number else "policy"
-    return f"{table}{clean(place.chain)} {number}{variant}"
-
-
-def _label(step: Step) -> str:
-    comment = clean(step.comment, 60) if step.comment else ""
-    target = "" if comment and _is_nft(step) else target_of(step.rule)
-    said = " ".join(filter(None, (comment, target)))
-    return f" ({said})" if said else ""
-
-
-def target_of(rule: str) -> str:
-    """What a rule jumps to, read from the line."""
-    words = rule.split()
-    for option in ("-j", "-g"):
-        if option in words[:-1]:
-            return clean(words[words.index(option) + 1], 40)
-    return "" if rule.startswith("-") else _nft_target(QUOTED.sub("", rule).split())
-
-
-def _nft_target(words: list[str]) -> str:
-    """`jump handle_reject`, `redirect`."""
-    for verb in ("jump", "goto"):
-        if verb in words[:-1]:
-            return clean(f"{verb} {words[words.index(verb) + 1]}", 40)
-    return next((word for word in words if word in NFT_TARGETS), "")
 
 
 def _takes_over(step: Step) -> bool:
