@@ -81,6 +81,13 @@ def drip(handler: Any) -> None:
         time.sleep(0.05)
 
 
+def drip_elsewhere(handler: Any) -> None:
+    handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(50):
+        handler.chunk(b" ")
+        time.sleep(0.05)
+
+
 def too_much(handler: Any) -> None:
     handler.raw(b"[" + b" " * 3000 + b"]")
 
@@ -98,6 +105,7 @@ def too_much(handler: Any) -> None:
         (lambda _: time.sleep(1.0), "no answer"),
         (half, "no answer|Incomplete|Chunked|ConnectionError"),
         (drip, "not whole"),
+        (drip_elsewhere, "not whole"),
         (too_much, "not whole after"),
     ],
 )

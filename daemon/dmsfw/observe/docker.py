@@ -93,14 +93,16 @@ class DockerReader:
             self._client = docker.APIClient(base_url=url, timeout=self._timeout_s)  # type: ignore[arg-type]
             # Else requests looks for proxies and a netrc file at every request.
             self._client.trust_env = False
+            # Nor is anybody followed to where he points: only this socket's owner is believed. Where `send` is told so,
+            # requests still reads the whole of such an answer, however long it is and takes, to see where it points.
+            self._client.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
             self._client_url = url
         return self._client
 
     def _answer(self, client: docker.APIClient, path: str) -> object:
         ends_at = time.monotonic() + self._timeout_s
         request = self._prepared(client, f"{client.base_url}/v{client.api_version}{path}")
-        # Nor is anybody followed to where he points: only this socket's owner is believed.
-        with client.send(request, timeout=self._timeout_s, stream=True, allow_redirects=False) as response:
+        with client.send(request, timeout=self._timeout_s, stream=True) as response:
             body = b"".join(_bounded(response, ends_at))
         if response.status_code != requests.codes.ok:
             raise ObserveError("docker", f"it answers {path} with HTTP {response.status_code}: {_one_line(body)}")
