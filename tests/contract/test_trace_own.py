@@ -156,6 +156,33 @@ def test_a_mark_that_is_not_routed_by_is_not_taken_for_one_that_is(hosts: dict[s
     assert hosts["server"].accepted(4, 465) == ROUTER[4]
 
 
+@pytest.mark.parametrize(
+    ("address", "out", "fate"),
+    [
+        ("192.0.2.255", "pppoe-wan", Verdict.DROPPED),
+        ("239.255.255.250", "pppoe-wan", Verdict.DROPPED),
+        ("239.255.255.250", "lo", Verdict.PASSES),
+        ("ff05::1:3", "docker0", Verdict.DROPPED),
+        ("127.255.255.255", "lo", Verdict.DROPPED),
+    ],
+)
+def test_what_is_for_many_leaves_by_a_device(hosts: dict[str, Host], address: str, out: str, fate: Verdict) -> None:
+    assert hosts
+    ip("route", "add", "default", "via", SERVER[4])
+    for command in ("iptables-legacy", "ip6tables-legacy"):
+        load(f"{command} -A OUTPUT -o {out} -p udp -j DROP")
+    to = ip_address(address)
+    found = trace(Packet(ip_address(ROUTER[to.version]), to, "udp", dport=1900), ThisHost())
+    assert found.verdict is fate, found
+    with socket.socket(FAMILIES[to.version], socket.SOCK_DGRAM) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        if fate is Verdict.DROPPED:
+            with pytest.raises(PermissionError):
+                one.sendto(b"x", (address, 1900))
+        else:
+            one.sendto(b"x", (address, 1900))
+
+
 TURNED = "iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j REDIRECT --to-ports 8465"
 
 

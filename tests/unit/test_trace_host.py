@@ -25,6 +25,8 @@ REFUSED = Said(2, "", "RTNETLINK answers: No route to host\n")
         (Said(0, "8.8.8.8 via inet6 fe80::1 dev w0"), ("forward", "w0", "fe80::1")),
         (Said(0, "local 10.1.0.1 from 10.1.0.5 dev lo"), ("local", "", "")),
         (Said(0, "broadcast 10.1.0.255 from 10.1.0.5 dev lo"), ("local", "", "")),
+        (Said(0, "broadcast 10.1.0.255 from 10.1.0.1 dev br-a"), ("local", "br-a", "")),
+        (Said(0, "multicast ff02::fb from fe80::1 dev br-a table local proto kernel"), ("local", "br-a", "")),
         (Said(0, "unreachable 2001:db8::1 dev lo error -101"), ("none", "", "")),
         (Said(0, "prohibit 2001:db8::1 dev lo"), ("none", "", "")),
         (REFUSED, ("none", "", "")),

@@ -22,6 +22,7 @@ class Hop(NamedTuple):
 class Route(NamedTuple):
     """A routing decision. `kind`: forward (by `device`, over `gateway` or on the link), local, none, or unknown.
 
+    A local one has a `device` where it is for many, by which the host itself sends such a packet.
     `text`: what the kernel said. `hops`: where the route has several, all that a connection may take, this one's too.
     `doubt`: why others may be there that are not known; or empty.
     """

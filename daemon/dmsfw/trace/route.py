@@ -7,7 +7,8 @@ from dmsfw.trace.host import Route
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.shell import Said, Shell
 
-LOCAL = frozenset({"local", "broadcast", "anycast", "multicast"})
+TO_MANY = frozenset({"broadcast", "multicast"})
+LOCAL = frozenset({"local", "anycast", *TO_MANY})
 NOWHERE = frozenset({"unreachable", "blackhole", "prohibit", "throw"})
 TAKES_PORTS = frozenset({"tcp", "udp"})
 KERNEL_SAYS = "RTNETLINK answers: "
@@ -27,6 +28,12 @@ def ask(shell: Shell, packet: Packet) -> Route:
     return with_hops(route, packet, [*question, *ports], shell) if route.kind == "forward" else route
 
 
+def _sent_by(words: list[str]) -> str:
+    """What is for many leaves by a device as well, unless that is lo."""
+    device = behind(words, "dev")
+    return device if words[0] in TO_MANY and device != "lo" else ""
+
+
 def _ports(packet: Packet) -> list[str]:
     if packet.proto not in TAKES_PORTS:
         return []
@@ -42,7 +49,7 @@ def read(said: Said) -> Route:
         if words[0] in NOWHERE:
             return Route("none", text=line)
         if words[0] in LOCAL:
-            return Route("local", text=line)
+            return Route("local", _sent_by(words), text=line)
         if device := behind(words, "dev"):
             return Route("forward", device, gateway(words), line)
     if KERNEL_SAYS in said.err:

@@ -54,6 +54,8 @@ class Routing:
             return Route("forward", self._out, text=ASKED_FOR)
         if packet.in_device and self._is_kept(packet, found):
             return Route("none", text=f"forwarding is off for what comes in by {packet.in_device}")
+        if found.kind == "local" and found.device and not packet.in_device:
+            found = found._replace(kind="forward")
         if self._stays_in_bridge(packet, found):
             return Route("bridged", found.device)
         return found
