@@ -183,6 +183,7 @@ def test_what_is_for_many_leaves_by_a_device(hosts: dict[str, Host], address: st
             one.sendto(b"x", (address, 1900))
 
 
+UNTRACKED = "iptables-legacy -A INPUT -m conntrack --ctstate UNTRACKED -j DROP\niptables-legacy -t raw -A PREROUTING -j"
 TURNED = "iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j REDIRECT --to-ports 8465"
 
 
@@ -219,6 +220,9 @@ def test_what_is_turned_to_the_router_itself_comes_back_by_lo(
         ("iptables-legacy -A OUTPUT -o lo -p tcp --dport 465 -j REJECT --reject-with tcp-reset", Verdict.REJECTED),
         ("iptables-legacy -A INPUT -i lo -p tcp --dport 465 -j REJECT --reject-with tcp-reset", Verdict.REJECTED),
         ("iptables-legacy -A INPUT -i pppoe-wan -p tcp --dport 465 -j DROP", Verdict.PASSES),
+        (f"{UNTRACKED} NOTRACK", Verdict.PASSES),
+        (f"{UNTRACKED} CT --notrack", Verdict.PASSES),
+        (f"{UNTRACKED} NOTRACK".replace("PREROUTING", "OUTPUT"), Verdict.DROPPED),
     ],
 )
 def test_what_the_router_sends_to_itself(hosts: dict[str, Host], rules: str, verdict: Verdict) -> None:

@@ -19,6 +19,7 @@ from dmsfw.trace.matches.option import value_and_mask
 from dmsfw.trace.nat import TRANSLATIONS
 from dmsfw.trace.packet import MAX_MARK, Packet
 from dmsfw.trace.scene import Scene
+from dmsfw.trace.tracked import is_tracked
 
 Effects = tuple[Effect, ...]
 Target = Callable[[Packet, Sequence[str], Scene], Effects]
@@ -145,6 +146,9 @@ def _ct(packet: Packet, options: Sequence[str], _: Scene) -> Effects:
 
 
 def _notrack(packet: Packet, _: Sequence[str], __: Scene) -> Effects:
+    """What comes back by lo has its connection already, and keeps it (xt_CT.c)."""
+    if is_tracked(packet):
+        return (Effect(Kind.CONTINUES, packet, "goes on: its connection is known already"),)
     changed = replace(packet, ctstate="UNTRACKED")
     return (Effect(Kind.CONTINUES, changed, "keeps it from being tracked: nothing translates it"),)
 

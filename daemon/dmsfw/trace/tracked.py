@@ -23,7 +23,7 @@ def is_tracked(packet: Packet) -> bool:
 def came_back(packet: Packet) -> Packet:
     """What was sent by lo, as it arrives: translated as far as it will ever be (nf_nat_initialized)."""
     connection = replace(packet.connection, settled=frozenset({"SNAT", "DNAT"}))
-    return replace(packet, in_device=packet.out_device, out_device="", connection=connection)
+    return replace(packet, in_device=packet.out_device, out_device="", physdev="", connection=connection)
 
 
 def not_tracked_yet(packet: Packet) -> Packet:
