@@ -472,6 +472,14 @@ def test_a_chain_of_nftables_own_is_told_and_whether_it_drops(
     assert note in "".join(found.notes)
 
 
+@pytest.mark.parametrize("hook", ["prerouting", "input", "output", "postrouting"])
+def test_chains_that_cannot_be_read_are_on_the_way_by_lo_too(hook: str) -> None:
+    said = {"nft -j list chains": base_chain("drop", hook=hook), "nft -j list chain ": NO_RULE}
+    local = {"ip -4 route get": Said(0, "local 10.1.0.1 from 10.1.0.1 dev lo \n    cache <local>\n")}
+    own = packet(src="10.1.0.1", dst="10.1.0.1", in_device="")
+    assert way(own, filter_(), said={**said, **local}).verdict is Verdict.UNCERTAIN
+
+
 @pytest.mark.parametrize(("tables", "verdict"), [("", Verdict.PASSES), ("table inet fw4\n", Verdict.UNCERTAIN)])
 def test_an_nft_without_json_can_still_tell_that_there_is_nothing(tables: str, verdict: Verdict) -> None:
     said = {"nft -j": Said(1, err="Error: JSON support not compiled-in."), "nft list tables": Said(0, tables)}

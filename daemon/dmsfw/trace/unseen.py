@@ -43,7 +43,7 @@ def _unread(host: Host, packet: Packet, passing: Sequence[Packet]) -> Iterator[D
     listed = host.base_chains(packet.family)
     if listed is None:
         yield Doubt(NOT_ASKED)
-    passed = {hook for one in passing for hook in _hooks(one)}
+    passed = {hook for one in passing for hook in _hooks(packet, one)}
     chains = sorted((chain for chain in listed or () if chain.hook in passed), key=lambda chain: chain.policy != "drop")
     if chains:
         said = list(map(_asked, chains))
@@ -52,8 +52,9 @@ def _unread(host: Host, packet: Packet, passing: Sequence[Packet]) -> Iterator[D
 
 def _beside(host: Host, packet: Packet, passing: Sequence[Packet]) -> Iterator[Doubt]:
     """Chains of devices and of bridges."""
-    listed, leaving = host.nftables(), sorted({one.out_device for one in passing})
-    found = list(beside(listed, packet.in_device, leaving)) if listed is not None else []
+    listed, back = host.nftables(), {one.in_device for one in passing if _came_back(packet, one)}
+    arriving, leaving = {packet.in_device, *back}, {one.out_device for one in passing} | back
+    found = list(beside(listed, sorted(arriving), sorted(leaving))) if listed is not None else []
     if found:
         yield Doubt(
             f"nftables may stop it: its chain {found[0]} is not followed", NOT_FOLLOWED.format(", ".join(found))
@@ -65,7 +66,14 @@ def _asked(chain: BaseChain) -> str:
     return f"its chain {chain.owner} {chain.name} {drops}"
 
 
-def _hooks(packet: Packet) -> tuple[str, ...]:
+def _hooks(packet: Packet, became: Packet) -> tuple[str, ...]:
+    if _came_back(packet, became):
+        return ("output", "postrouting", "prerouting", "input")
     if not packet.in_device:
         return ("output", "postrouting")
-    return ("prerouting", "forward", "postrouting") if packet.out_device else ("prerouting", "input")
+    return ("prerouting", "forward", "postrouting") if became.out_device else ("prerouting", "input")
+
+
+def _came_back(packet: Packet, became: Packet) -> bool:
+    """The host itself sent it, and has taken it again."""
+    return not packet.in_device and became.in_device != ""

@@ -13,8 +13,8 @@ QUIET = frozenset({"match", "accept", "continue", "return", "jump", "goto", "cou
 """Statements that end no packet and change none."""
 
 
-def beside(nftables: Nftables, device: str, leaving: Iterable[str]) -> Iterator[str]:
-    """Names of those that may stop or change a packet that comes in by a device and leaves by one of others.
+def beside(nftables: Nftables, arriving: Iterable[str], leaving: Iterable[str]) -> Iterator[str]:
+    """Names of those that may stop or change a packet that comes in by one of some devices and leaves by one of others.
 
     Which devices are bridges, and which lie below others, is not looked at: a chain of bridges counts for each.
     """
@@ -23,16 +23,18 @@ def beside(nftables: Nftables, device: str, leaving: Iterable[str]) -> Iterator[
             base = chain.base
             if base is None or table.dormant or not (base.drops or chain.rules):
                 continue
-            if _is_passed(table, base, device, set(leaving) - {""}) and (base.drops or not _is_quiet(table)):
+            if _is_passed(table, base, set(arriving) - {""}, set(leaving) - {""}) and (
+                base.drops or not _is_quiet(table)
+            ):
                 where = f" on {', '.join(base.devices)}" if base.devices else ""
                 yield f"{table.title} {chain.name}{where}"
 
 
-def _is_passed(table: Table, base: Base, device: str, leaving: set[str]) -> bool:
-    passed = {device} - {""} if base.hook in INGOING else leaving if base.hook in OUTGOING else set[str]()
+def _is_passed(table: Table, base: Base, arriving: set[str], leaving: set[str]) -> bool:
+    passed = arriving if base.hook in INGOING else leaving if base.hook in OUTGOING else set[str]()
     if base.hook in ON_DEVICES and base.devices:
         return bool(passed & set(base.devices))
-    return bool(passed) and (base.hook in ON_DEVICES or table.family == "bridge")
+    return bool(passed) if base.hook in ON_DEVICES else table.family == "bridge" and bool(passed - {"lo"})
 
 
 def _is_quiet(table: Table) -> bool:
