@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import pytest
 
 from dmsfw.trace import Packet, ThisHost, Verdict, Way, reply, trace
-from tests.contract.tracing.hosts import FAMILIES, PLACES, Host, error_of, ip
+from tests.contract.tracing.hosts import FAMILIES, PLACES, Host, error_of, ip, switch_on
 from tests.lab.nft import folder
 
 ROUTER = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -181,6 +181,18 @@ def test_what_is_for_many_leaves_by_a_device(hosts: dict[str, Host], address: st
                 one.sendto(b"x", (address, 1900))
         else:
             one.sendto(b"x", (address, 1900))
+
+
+@pytest.mark.parametrize("looks", [("uidrange", "7-9"), ("tos", "0x10"), ("ipproto", "tcp", "sport", "7-9")])
+def test_whom_a_rule_of_the_routing_looks_at_is_not_known(hosts: dict[str, Host], looks: tuple[str, ...]) -> None:
+    assert hosts
+    ip("rule", "add", *looks, "table", "77")
+    ip("route", "add", "prohibit", "default", "table", "77")
+    assert way(4, 465).verdict is Verdict.UNCERTAIN
+    there = Packet(ip_address(OTHER), ip_address(SERVER[4]), "tcp", "docker0", sport=40000, dport=465)
+    switch_on()
+    expected = Verdict.UNCERTAIN if "tos" in looks else Verdict.PASSES
+    assert trace(there, ThisHost()).verdict is expected
 
 
 UNTRACKED = "iptables-legacy -A INPUT -m conntrack --ctstate UNTRACKED -j DROP\niptables-legacy -t raw -A PREROUTING -j"

@@ -77,6 +77,9 @@ class FakeHost:
     def routes_by_mark(self, *_: object) -> bool | None:
         return False
 
+    def routes_by(self, *_: object) -> frozenset[str]:
+        return frozenset()
+
     def forwards(self, *_: object) -> bool | None:
         return self.forwarding
 

@@ -76,6 +76,9 @@ class Host(Protocol):
     def routes_by_mark(self, family: Family) -> bool | None:
         """Whether a rule of the routing policy looks at marks."""
 
+    def routes_by(self, family: Family) -> frozenset[str]:
+        """Words of the routing policy's rules: what they look at, and names. Empty where it cannot be asked."""
+
     def nftables(self) -> Nftables | None:
         """All tables of nftables; None where they cannot be read."""
 

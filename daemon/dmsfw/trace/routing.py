@@ -9,8 +9,13 @@ from dmsfw.trace.branches import WHOLE, Ended, Live, Share, add
 from dmsfw.trace.host import Hop, Host, Route
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.result import Step, Verdict
+from dmsfw.trace.route import TAKES_PORTS
 
 ASKED_FOR = "as was asked for"
+
+NOT_SAID = {"tos": "type of service", "dscp": "type of service"}
+OF_SENDERS = {"uidrange": "sender's user"}
+"""What rules of the routing policy may look at, by ip's words; the second of what the host itself sends."""
 
 
 class Routing:
@@ -49,13 +54,13 @@ class Routing:
         if packet.to_host:
             return Route("local", text="it was turned to this host")
         found = self._host.route(packet)
+        if found.kind == "local" and found.device and not packet.in_device:
+            found = found._replace(kind="forward")
         if self._out:
             self._compare(found)
             return Route("forward", self._out, text=ASKED_FOR)
         if packet.in_device and self._is_kept(packet, found):
             return Route("none", text=f"forwarding is off for what comes in by {packet.in_device}")
-        if found.kind == "local" and found.device and not packet.in_device:
-            found = found._replace(kind="forward")
         if self._stays_in_bridge(packet, found):
             return Route("bridged", found.device)
         return found
@@ -97,8 +102,19 @@ class Routing:
         if packet.to_host or self._out or route.kind in {"bridged", "unknown"}:
             return ""
         by_mark = "mark" in packet.unknown and self._host.routes_by_mark(packet.family) is not False
-        doubtful = [name for name in ("dst", "mark") if name in packet.unknown and (name != "mark" or by_mark)]
+        doubtful: list[str] = [
+            name for name in ("dst", "mark") if name in packet.unknown and (name != "mark" or by_mark)
+        ]
+        doubtful += self._looked_at(packet) if route.kind != "local" else []
         return f"its {' and '.join(doubtful)} is not known here" if doubtful else route.doubt
+
+    def _looked_at(self, packet: Packet) -> list[str]:
+        """What rules of the routing policy look at, and nobody has said of the packet."""
+        asked = {**NOT_SAID, **({} if packet.in_device else OF_SENDERS)}
+        if packet.proto in TAKES_PORTS and packet.sport is None:
+            asked["sport"] = "source port"
+        words = self._host.routes_by(packet.family)
+        return list(dict.fromkeys(asked[word] for word in asked if word in words))
 
     def _step(self, route: Route, doubt: str, share: Share) -> Step:
         step = Step(

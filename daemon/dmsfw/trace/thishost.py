@@ -17,7 +17,7 @@ from dmsfw.trace.nft.model import Nftables
 from dmsfw.trace.packet import Address, Family, Packet
 from dmsfw.trace.route import ask
 from dmsfw.trace.ruleset import Ruleset
-from dmsfw.trace.shell import Shell, ThisShell
+from dmsfw.trace.shell import Said, Shell, ThisShell
 
 BRIDGE_CALLS = {
     4: "/proc/sys/net/bridge/bridge-nf-call-iptables",
@@ -72,8 +72,16 @@ class ThisHost:
 
     def routes_by_mark(self, family: Family) -> bool | None:
         """See Host."""
-        said = self._once(("rules", family), lambda: self._shell.run("ip", f"-{family}", "rule", "show"))
+        said = self._rules(family)
         return "fwmark" in said.out if said.code == 0 else None
+
+    def routes_by(self, family: Family) -> frozenset[str]:
+        """See Host."""
+        said = self._rules(family)
+        return frozenset(said.out.split() if said.code == 0 else ())
+
+    def _rules(self, family: Family) -> Said:
+        return self._once(("rules", family), lambda: self._shell.run("ip", f"-{family}", "rule", "show"))
 
     def nftables(self) -> Nftables | None:
         """See Host."""
