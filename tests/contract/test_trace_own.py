@@ -144,7 +144,9 @@ def test_a_mark_sends_it_another_way(hosts: dict[str, Host], rules: str) -> None
     "rules",
     [
         "iptables-legacy -t raw -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7",
+        "iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7",
         "table ip own { chain out { type filter hook output priority mangle; tcp dport 465 meta mark set 7; }; }",
+        "table ip own { chain out { type nat hook output priority -100; tcp dport 465 meta mark set 7; }; }",
     ],
 )
 def test_a_mark_that_is_not_routed_by_is_not_taken_for_one_that_is(hosts: dict[str, Host], rules: str) -> None:
@@ -154,6 +156,33 @@ def test_a_mark_that_is_not_routed_by_is_not_taken_for_one_that_is(hosts: dict[s
     assert way(4, 465).verdict is Verdict.UNCERTAIN
     assert connects(4, SERVER[4], 465, Verdict.PASSES) == ACCEPTED
     assert hosts["server"].accepted(4, 465) == ROUTER[4]
+
+
+def test_a_mark_counts_where_nat_sends_it_elsewhere(hosts: dict[str, Host]) -> None:
+    ip("rule", "add", "fwmark", "7", "table", "77")
+    ip("route", "add", "default", "via", OTHER, "table", "77")
+    load(
+        """
+        iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7
+        iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j DNAT --to-destination 192.0.2.26
+        iptables-legacy -t mangle -A POSTROUTING -o docker0 -p tcp --dport 465 -j DROP
+        """
+    )
+    found = way(4, 465)
+    assert (found.verdict, found.end.packet.out_device) == (Verdict.DROPPED, "docker0")
+    assert connects(4, SERVER[4], 465, found.verdict) == PENDING
+    assert hosts["server"].accepted(4, 465) == ""
+
+
+@pytest.mark.parametrize("change", [f"ip daddr set {OTHER}", "meta mark set numgen inc mod 1 offset 7"])
+def test_what_is_changed_into_something_not_known_may_go_another_way(hosts: dict[str, Host], change: str) -> None:
+    ip("rule", "add", "fwmark", "7", "table", "77")
+    ip("route", "add", "default", "via", OTHER, "table", "77")
+    chain = TABLE.format("route", "mangle", f"tcp dport 465 {change};").replace("inet", "ip")
+    load(f"{chain}\niptables-legacy -t mangle -A POSTROUTING -o docker0 -p tcp -j DROP")
+    assert way(4, 465).verdict is Verdict.UNCERTAIN
+    assert connects(4, SERVER[4], 465, Verdict.DROPPED) == PENDING
+    assert hosts["server"].accepted(4, 465) == ""
 
 
 @pytest.mark.parametrize(
@@ -181,6 +210,26 @@ def test_what_is_for_many_leaves_by_a_device(hosts: dict[str, Host], address: st
                 one.sendto(b"x", (address, 1900))
         else:
             one.sendto(b"x", (address, 1900))
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ("", Verdict.UNREACHABLE),
+        ("iptables-legacy -A INPUT -p tcp -j REJECT --reject-with tcp-reset", Verdict.UNREACHABLE),
+        ("iptables-legacy -A OUTPUT -o lo -p tcp -j DROP", Verdict.DROPPED),
+        ("iptables-legacy -t nat -A OUTPUT -p tcp -j REDIRECT --to-ports 8465", Verdict.PASSES),
+    ],
+)
+def test_what_only_a_route_sends_by_lo_is_nobodys(hosts: dict[str, Host], rules: str, verdict: Verdict) -> None:
+    assert hosts
+    ip("route", "add", "198.51.100.0/24", "dev", "lo")
+    load(rules)
+    found = trace(Packet(ip_address(ROUTER[4]), ip_address("198.51.100.9"), "tcp", dport=465), ThisHost())
+    assert found.verdict is verdict, found
+    waits = Verdict.DROPPED if verdict is Verdict.UNREACHABLE else verdict
+    with socket.create_server(("127.0.0.1", 8465)):
+        assert connects(4, "198.51.100.9", 465, waits) == COMES[waits]
 
 
 @pytest.mark.parametrize("looks", [("uidrange", "7-9"), ("tos", "0x10"), ("ipproto", "tcp", "sport", "7-9")])

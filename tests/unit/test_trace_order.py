@@ -39,6 +39,38 @@ def test_two_translations_of_one_priority_in_different_tables() -> None:
     assert "which of inet one and inet two at priority -100 is asked first is not known" in sentence(found)
 
 
+def many(*names: str) -> str:
+    """Tables of one priority with a chain of each letter's translation: of one table, the later is asked first."""
+    entries: list[Any] = []
+    for at, name in enumerate(names):
+        of_table = {"table": f"t{at}"}
+        entries += [table(f"t{at}")]
+        for number, letter in enumerate(name):
+            made = {"name": f"p{number}", "handle": number, **of_table}
+            entries += [base("prerouting", -100, "nat", **made)]
+            entries += [rule(dnat(f"192.0.2.{ord(letter)}"), chain=f"p{number}", **of_table)]
+    return listed(*entries)
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict"),
+    [
+        ("aba", Verdict.UNCERTAIN),
+        ("aab", Verdict.UNCERTAIN),
+        ("aaa", Verdict.PASSES),
+        ("aaaabaaa", Verdict.UNCERTAIN),
+        ("aaaaaaaa", Verdict.PASSES),
+    ],
+)
+def test_of_several_tables_each_may_be_the_first(names: str, verdict: Verdict) -> None:
+    assert through(many(*names)).verdict is verdict
+
+
+def test_chains_of_one_table_keep_their_order() -> None:
+    assert through(many("ba", "a")).verdict is Verdict.PASSES
+    assert through(many("ab", "a")).verdict is Verdict.UNCERTAIN
+
+
 @pytest.mark.parametrize(
     "text",
     [

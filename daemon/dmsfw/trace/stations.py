@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, permutations
 
 from dmsfw.trace.host import Host
 from dmsfw.trace.nft.model import HOOKS as NFT_HOOKS
@@ -38,8 +38,14 @@ TRACKING = -200
 NAT = {"PREROUTING": -100, "INPUT": 100, "FORWARD": 100, "OUTPUT": -100, "POSTROUTING": 100}
 """Where translations are asked for."""
 
-REROUTE = frozenset({"mangle", "nat", "route"})
-"""Tables of iptables and kinds of nft's chains that have what they changed in OUTPUT routed again."""
+REROUTE = frozenset({"mangle", "route"})
+"""Tables of iptables and kinds of nft's chains that have what they marked in OUTPUT routed again.
+
+Those that translate look at the destination only (nf_nat_ipv4_local_fn).
+"""
+
+MOST_TRIED = 4
+"""So many of one priority are followed in every order that may be."""
 
 JUDGES = 0
 """The priority of chains whose word is told of a packet that passes."""
@@ -49,7 +55,7 @@ JUDGES = 0
 class Station:
     """A table or base chain on a hook. `walk` makes a walk through it; `table`: for those of nftables with a space.
 
-    `reroutes`: what it changes in OUTPUT is routed again.
+    `reroutes`: what it marks in OUTPUT is routed again.
     """
 
     priority: int
@@ -68,17 +74,36 @@ class Group:
     @property
     def in_known_order(self) -> bool:
         """The chains of one table of nftables tell by their handles which was made last."""
-        tables = {one.table for one in self.stations}
-        return len(self.stations) == 1 or (len(tables) == 1 and " " in self.stations[0].table)
+        return len(self.stations) == 1 or (len(self._tables) == 1 and " " in self._tables[0])
 
     @property
-    def turned(self) -> Group:
-        """The other way round."""
-        return Group(self.stations[::-1])
+    def others(self) -> Iterator[Group]:
+        """The other orders in which they may stand; of very many, those with each of them first, and with it last."""
+        orders = permutations(self.stations) if len(self.stations) <= MOST_TRIED else self._moved()
+        return (Group(order) for order in orders if order != self.stations and self._may_be(order))
+
+    def _moved(self) -> Iterator[tuple[Station, ...]]:
+        yield self.stations[::-1]
+        for one in self.stations:
+            same = _of_table(self.stations, one.table) if " " in one.table else (one,)
+            rest = tuple(other for other in self.stations if other not in same)
+            yield same + rest
+            yield rest + same
+
+    def _may_be(self, order: tuple[Station, ...]) -> bool:
+        """No two of them are turned whose order is known."""
+        return all(_of_table(order, table) == _of_table(self.stations, table) for table in self._tables if " " in table)
+
+    @property
+    def _tables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.table for one in self.stations))
 
     def __str__(self) -> str:
-        tables = dict.fromkeys(one.table for one in self.stations)
-        return f"{' and '.join(tables)} at priority {self.stations[0].priority}"
+        return f"{' and '.join(self._tables)} at priority {self.stations[0].priority}"
+
+
+def _of_table(order: tuple[Station, ...], table: str) -> tuple[Station, ...]:
+    return tuple(one for one in order if one.table == table)
 
 
 def groups(asked: Iterable[Station]) -> Iterator[Group]:

@@ -22,9 +22,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
+from dmsfw.trace.differences import is_marked_only, is_other, is_policy, stops
 from dmsfw.trace.ends import ends
 from dmsfw.trace.host import Host
-from dmsfw.trace.packet import Packet
+from dmsfw.trace.packet import Address, Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
 from dmsfw.trace.scene import Scene
@@ -70,6 +71,7 @@ class _Journey:
         self._ended: list[Ended] = []
         self._accepted: tuple[Step, ...] = ()
         self._notes: list[str] = []
+        self._stray: set[Address] = set()
 
     def way(self) -> Way:
         routing = Routing(self._host, self._packet.out_device, self._steps.append)
@@ -104,8 +106,7 @@ class _Journey:
         kept: Live = {}
         changed: Live = {}
         for packet, share in self._hook("OUTPUT", self._routed(routing, {self._packet: WHOLE})).items():
-            is_other = packet.to_host or (packet.dst, packet.mark) != (self._packet.dst, self._packet.mark)
-            add(changed if is_other else kept, packet, share)
+            add(changed if is_other(self._packet, packet) else kept, packet, share)
         for packet, share in self._routed(routing, changed).items():
             add(kept, packet, share)
         self._leave(kept)
@@ -114,6 +115,8 @@ class _Journey:
         """The host's own packets with the device that each leaves by: lo where it is for the host itself."""
         local, onward, ended = routing.decide({replace(packet, out_device=""): live[packet] for packet in live})
         self._ended += ended
+        if not self._packet.out_device:
+            self._stray.update(packet.dst for packet in onward if packet.out_device == LOOPBACK)
         return {**onward, **{replace(packet, out_device=LOOPBACK): local[packet] for packet in local}}
 
     def _leave(self, live: Live) -> None:
@@ -123,8 +126,17 @@ class _Journey:
                 add(back, came_back(packet), share)
             else:
                 self._pass(packet, share)
-        for packet, share in self._hook("INPUT", self._hook("PREROUTING", back, tracked=True)).items():
+        arrived = self._hook("PREROUTING", back, tracked=True)
+        for packet in [one for one in arrived if one.dst in self._stray]:
+            self._lose(packet, arrived.pop(packet))
+        for packet, share in self._hook("INPUT", arrived).items():
             self._pass(packet, share)
+
+    def _lose(self, packet: Packet, share: Share) -> None:
+        """What a route, not an address, sends by lo is nobody's when it comes back: it keeps its way (dst_discard)."""
+        step = Step("routing", None, f"to {packet.dst} by {LOOPBACK}", "", 0, "has no way for it", sure=share == WHOLE)
+        self._steps.append(step)
+        self._ended.append(Ended(Verdict.UNREACHABLE, (step,), packet, share))
 
     def _pass(self, packet: Packet, share: Share) -> None:
         self._ended.append(Ended(Verdict.PASSES, self._accepted, packet, share))
@@ -192,11 +204,13 @@ class _Journey:
                 self._remember(station, hook, one.trail)
             else:
                 self._ended.append(one)
-        if not group.in_known_order:
-            other, stopped = self._through(group.turned, hook, live, lambda _: None)
-            if other != left or _stops(stopped) != _stops(ended):
-                self._doubt(f"which of {group} is asked first is not known")
+        if not group.in_known_order and any(self._differs(other, hook, live, left, ended) for other in group.others):
+            self._doubt(f"which of {group} is asked first is not known")
         return left
+
+    def _differs(self, group: Group, hook: str, live: Live, left: Live, ended: list[tuple[Station, Ended]]) -> bool:
+        other, stopped = self._through(group, hook, live, lambda _: None)
+        return other != left or stops(one for _, one in stopped) != stops(one for _, one in ended)
 
     def _through(self, group: Group, hook: str, live: Live, note: Note) -> tuple[Live, list[tuple[Station, Ended]]]:
         """What is left of them, and all that came to an end in one. Translations are asked by packets without one."""
@@ -209,7 +223,7 @@ class _Journey:
                 if one.verdict is Verdict.PASSES:
                     add(live, one.packet, one.share)
             found += [(station, one) for one in ended]
-            if hook == "OUTPUT" and not station.reroutes and {one.packet.mark for one in ended} - _marks(asking):
+            if hook == "OUTPUT" and not station.reroutes and is_marked_only(asking, ended):
                 self._doubt_the_mark()
         return live, found
 
@@ -217,7 +231,7 @@ class _Journey:
         """What let it pass: the first rule of a filter; where no rule did, the first policy."""
         if station.priority != JUDGES or hook not in {"INPUT", "FORWARD", "OUTPUT"} or not trail:
             return
-        if not self._accepted or (_is_policy(self._accepted) and not _is_policy(trail)):
+        if not self._accepted or (is_policy(self._accepted) and not is_policy(trail)):
             self._accepted = trail
 
     def _doubt_the_mark(self) -> None:
@@ -229,21 +243,3 @@ class _Journey:
         self._notes.append(note or why)
         step = Step("", None, why, "", 0, "may end it", sure=False)
         self._ended.append(Ended(Verdict.UNCERTAIN, (step,), self._packet, NOTHING))
-
-
-def _stops(ended: list[tuple[Station, Ended]]) -> dict[Verdict, Share]:
-    """How much of the packet was stopped, and how."""
-    found: dict[Verdict, Share] = {}
-    for _, one in ended:
-        if one.verdict is not Verdict.PASSES:
-            found[one.verdict] = found.get(one.verdict, NOTHING) + one.share
-    return found
-
-
-def _marks(live: Live) -> set[int]:
-    return {packet.mark for packet in live}
-
-
-def _is_policy(trail: tuple[Step, ...]) -> bool:
-    place = trail[-1].place
-    return place is not None and place.number == 0

@@ -1,0 +1,39 @@
+"""What a part of its way has made of a packet, as far as it makes a difference to the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dmsfw.trace.branches import NOTHING, Ended, Live, Share
+from dmsfw.trace.packet import Packet
+from dmsfw.trace.result import Step, Verdict
+
+ROUTED_BY = frozenset({"dst", "mark"})
+"""Fields that the host's own packet is routed again for, where rules of OUTPUT have changed them."""
+
+
+def is_other(sent: Packet, packet: Packet) -> bool:
+    """It is, or may be, another to the routing than the one that was sent."""
+    not_known = (packet.unknown - sent.unknown) & ROUTED_BY
+    return packet.to_host or bool(not_known) or (packet.dst, packet.mark) != (sent.dst, sent.mark)
+
+
+def is_marked_only(before: Live, ended: Iterable[Ended]) -> bool:
+    """Something has another mark now, and still the destination that it had."""
+    marks, destinations = {one.mark for one in before}, {one.dst for one in before}
+    return any(one.packet.mark not in marks and one.packet.dst in destinations for one in ended)
+
+
+def stops(ended: Iterable[Ended]) -> dict[Verdict, Share]:
+    """How much of the packet was stopped, and how."""
+    found: dict[Verdict, Share] = {}
+    for one in ended:
+        if one.verdict is not Verdict.PASSES:
+            found[one.verdict] = found.get(one.verdict, NOTHING) + one.share
+    return found
+
+
+def is_policy(trail: tuple[Step, ...]) -> bool:
+    """No rule decided, but the policy of a chain."""
+    place = trail[-1].place
+    return place is not None and place.number == 0
