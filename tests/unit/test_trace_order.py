@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dmsfw.doctor.ways import passage
 from dmsfw.trace import Verdict
 from dmsfw.trace.shell import Said
 from dmsfw.trace.text import sentence
@@ -101,6 +102,16 @@ def test_a_mark_that_one_sets_and_the_other_drops() -> None:
 
 def test_two_that_drop_the_same_drop_it_whoever_comes_first() -> None:
     assert through(two([{"drop": None}], [{"drop": None}], (0, 0), "filter")).verdict is Verdict.DROPPED
+
+
+def test_whether_it_is_dropped_or_refused_may_not_be_known_but_it_is_stopped() -> None:
+    text = listed(table(), base("forward"), rule({"reject": {"type": "tcp reset"}}))
+    found = through(text, legacy("filter", "FORWARD -j DROP"))
+    assert (found.verdict, found.stopped, found.exit_code) == (Verdict.UNCERTAIN, True, 1)
+    assert sentence(found).startswith("It does not pass: rule FORWARD #1 drops it or rule inet t forward #1 refuses it")
+    assert found.notes == ("which of filter and inet t at priority 0 is asked first is not known",)
+    stopped = passage(found)
+    assert (stopped.verdict, stopped.stopped, stopped.rule) == (Verdict.DROPPED, True, "FORWARD #1 (DROP)")
 
 
 @pytest.mark.parametrize(("prio", "verdict"), [(-201, Verdict.PASSES), (-200, Verdict.UNCERTAIN)])

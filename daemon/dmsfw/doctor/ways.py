@@ -153,14 +153,15 @@ def passage(way: Way) -> Passage:
     """What of a way a verdict needs."""
     end = _decisive(way)
     decides = end.decides if way.verdict is not Verdict.PASSES else None
+    taken = _first(way, _takes_over)
     return Passage(
-        verdict=way.verdict,
+        verdict=end.verdict if way.stopped and not taken else way.verdict,
         rule=named(end.trail) if decides and decides.place else "",
         line=clean(decides.rule, RULE_LIMIT) if decides else "",
         device=end.packet.out_device,
         source=str(end.packet.src),
         destination=f"{end.packet.dst}",
-        taken=_first(way, _takes_over),
+        taken=taken,
         beyond=_is_beyond(end.trail),
         local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
         translated=_is_translated(end),

@@ -24,8 +24,15 @@ def is_marked_only(before: Live, ended: Iterable[Ended]) -> bool:
     return any(one.packet.mark not in marks and one.packet.dst in destinations for one in ended)
 
 
-def stops(ended: Iterable[Ended]) -> dict[Verdict, Share]:
-    """How much of the packet was stopped, and how."""
+def stops(ended: Iterable[Ended]) -> tuple[Share, Share]:
+    """How much of the packet was stopped, and how much may be."""
+    found = kinds(ended)
+    doubtful = found.pop(Verdict.UNCERTAIN, NOTHING)
+    return sum(found.values(), NOTHING), doubtful
+
+
+def kinds(ended: Iterable[Ended]) -> dict[Verdict, Share]:
+    """How much of the packet was stopped in which way."""
     found: dict[Verdict, Share] = {}
     for one in ended:
         if one.verdict is not Verdict.PASSES:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
-from dmsfw.trace.differences import is_marked_only, is_other, is_policy, stops
+from dmsfw.trace.differences import is_marked_only, is_other, is_policy, kinds, stops
 from dmsfw.trace.ends import ends
 from dmsfw.trace.host import Host
 from dmsfw.trace.packet import Address, Packet
@@ -204,13 +204,21 @@ class _Journey:
                 self._remember(station, hook, one.trail)
             else:
                 self._ended.append(one)
-        if not group.in_known_order and any(self._differs(other, hook, live, left, ended) for other in group.others):
-            self._doubt(f"which of {group} is asked first is not known")
+        if not group.in_known_order:
+            self._compare(group, hook, live, left, [one for _, one in ended])
         return left
 
-    def _differs(self, group: Group, hook: str, live: Live, left: Live, ended: list[tuple[Station, Ended]]) -> bool:
-        other, stopped = self._through(group, hook, live, lambda _: None)
-        return other != left or stops(one for _, one in stopped) != stops(one for _, one in ended)
+    def _compare(self, group: Group, hook: str, live: Live, left: Live, ended: list[Ended]) -> None:
+        """Doubt it where another order makes a difference, unless it is only whether it is dropped or refused."""
+        why = f"which of {group} is asked first is not known"
+        for order in group.others:
+            other, found = self._through(order, hook, live, lambda _: None)
+            stopped = [one for _, one in found if one.verdict is not Verdict.PASSES]
+            if other != left or stops(stopped) != stops(ended):
+                self._doubt(why)
+            elif kinds(stopped) != kinds(ended):
+                self._ended += [replace(one, share=NOTHING) for one in stopped]
+                self._notes.append(why)
 
     def _through(self, group: Group, hook: str, live: Live, note: Note) -> tuple[Live, list[tuple[Station, Ended]]]:
         """What is left of them, and all that came to an end in one. Translations are asked by packets without one."""
