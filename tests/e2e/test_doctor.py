@@ -110,6 +110,41 @@ def test_a_container_on_the_routers_own_network_meets_the_rules_for_its_packets(
     assert "firewall rule OUTPUT #1 (REJECT) refuses the host's packets" in told.verdict
 
 
+OF_THE_ROUTER = [
+    (
+        "iptables -I INPUT -p tcp --sport 465 -j DROP",
+        "firewall rule INPUT #1 (DROP) drops the answers to {} packets",
+        REJECT,
+    ),
+    (
+        "iptables -t nat -I OUTPUT -p tcp --dport 465 -j REDIRECT --to-ports 1",
+        "rule nat OUTPUT #1 (REDIRECT), which leads to a program on the router, sends {} packets to 127.0.0.1",
+        REJECT,
+    ),
+    (
+        f"ip route add prohibit {SERVER}",
+        "a rule or a route of the router forbids {} packets",
+        f"the router has no route for the container's packets to {SERVER}: they stop at its routing ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "kept", "stopped"), OF_THE_ROUTER)
+def test_whatever_of_the_router_keeps_it_from_the_server_is_told_of_it_alone(
+    router: Lab, made: str, kept: str, stopped: str
+) -> None:
+    router.compose("up", "-d")
+    router.docker("run", "-d", "--name", "hosted", "--network", "host", IMAGE, "sleep", "infinity")
+    router.sh(made)
+    told, hosted = doctor(router, "app", f"{SERVER}:465"), doctor(router, "hosted", f"{SERVER}:465")
+    router.docker("rm", "-f", "hosted")
+    router.sh(made.replace(" -I ", " -D ").replace("route add", "route del"))
+    assert (told.code, hosted.code) == (1, 1)
+    assert told.verdict.startswith(stopped)
+    assert f"the host is no witness: {kept.format('its own')}" in told.verdict
+    assert kept.format("the host's") in hosted.verdict
+
+
 def test_without_a_configuration_and_a_daemon_the_lines_make_both_count(router: Lab) -> None:
     router.compose("up", "-d", spelling="name")
     told = doctor(router, "app", f"{SERVER}:465")

@@ -397,9 +397,12 @@ def test_besides_the_host_a_rule_that_would_refuse_is_named_too() -> None:
 
 def own(rules: Mapping[str, str]) -> Passage:
     source = ip_address("198.51.100.2")
-    return own_passage(source, Target("smtp.example.com", 465).at(SERVER), FakeHost(extra=rules))
+    host = FakeHost(extra=rules, local=(str(source),))
+    return own_passage(source, Target("smtp.example.com", 465).at(SERVER), host)
 
 
+WHOSE = "the host's"
+NO_ADDRESS = "no address of the target is of a family that the host has"
 KEPT = {FIRST_OUTPUT: "-A OUTPUT -p tcp -m tcp --dport 465 -j DROP"}
 MAY_KEEP = {FIRST_OUTPUT: "-A OUTPUT -m owner --uid-owner 0 -j DROP"}
 
@@ -409,7 +412,59 @@ def test_a_host_that_a_rule_of_its_own_stops_is_no_witness() -> None:
     reached = judge(findings(one), MEANS)
     assert (reached.exit_code, reached.sentence) == (1, judge(findings(trial()), MEANS).sentence)
     assert reached.advice[-1] == "the host is no witness: firewall rule OUTPUT #1 (DROP) drops its own packets"
-    assert meaning(one).startswith("a rule for the router's own packets keeps the host from it")
+    assert meaning(one).startswith("a rule or a route for the router's own packets keeps the host from it")
+
+
+DIVERTED = {WAN_NAT: "-A OUTPUT -p tcp -m tcp --dport 465 -j REDIRECT --to-ports 1"}
+SENT_ON = {WAN_NAT: "-A OUTPUT -p tcp -m tcp --dport 465 -j DNAT --to-destination 172.18.0.7"}
+NO_ANSWER = {FIRST_INPUT: "-A INPUT -p tcp -m tcp --sport 465 -j DROP"}
+OF_THE_ROUTER = [
+    (NO_ANSWER, "firewall rule INPUT #1 (DROP) drops the answers to {} packets"),
+    (DIVERTED, "rule nat OUTPUT #1 (REDIRECT), which leads to a program on the router, sends {} packets to 127.0.0.1"),
+    (SENT_ON, "DNAT sends {} packets to 172.18.0.7"),
+]
+
+
+@pytest.mark.parametrize(("rules", "said"), OF_THE_ROUTER)
+def test_what_else_of_the_router_keeps_the_host_from_it(rules: Mapping[str, str], said: str) -> None:
+    one = trial(host="timeout", own=own(rules))
+    reached = judge(findings(one), MEANS)
+    assert (reached.exit_code, reached.sentence) == (1, judge(findings(trial()), MEANS).sentence)
+    assert reached.advice[-1] == f"the host is no witness: {said.format('its own')}"
+    hosted = judge(findings(one, container=replace(CONTAINER, mode="host")), MEANS)
+    assert (hosted.exit_code, hosted.sentence.endswith(f", and {said.format(WHOSE)}")) == (1, True), hosted
+
+
+@pytest.mark.parametrize("known", [None, own(MAY_KEEP), own({})])
+def test_a_host_that_may_not_send_is_kept_by_the_router_itself(known: Passage | None) -> None:
+    one = trial(host="denied", own=known)
+    reached = judge(findings(one), MEANS)
+    assert (reached.exit_code, reached.sentence) == (1, judge(findings(trial()), MEANS).sentence)
+    said = "a rule or a route of the router forbids {} packets"
+    assert f"the host is no witness: {said.format('its own')}" in reached.advice
+    hosted = judge(findings(one, container=replace(CONTAINER, mode="host")), MEANS)
+    assert (hosted.exit_code, hosted.sentence.endswith(f", and {said.format(WHOSE)}")) == (1, True), hosted
+
+
+def test_the_routers_routing_may_stop_its_own_packets_as_well() -> None:
+    reached = judge(findings(trial(host="denied", kernel=FakeHost(forwarding=False))), MEANS)
+    assert reached.sentence.endswith("to 220.197.33.205: they stop at its routing")
+
+
+def test_on_the_hosts_network_too_nobody_has_to_answer_a_datagram() -> None:
+    target, mode = Target("dns.example.com", 5353, "udp"), replace(CONTAINER, mode="host")
+    reached = judge(findings(trial(host="timeout", own=own({}), target=target), target=target, container=mode), MEANS)
+    assert (reached.exit_code, "many services answer no stranger" in reached.sentence) == (2, True)
+    refused = judge(findings(trial(host="refused", own=own({}), target=target), target=target, container=mode), MEANS)
+    assert (refused.exit_code, refused.sentence.endswith(NOT_OURS)) == (1, True)
+
+
+def test_on_the_hosts_network_too_a_name_may_be_the_fault() -> None:
+    nothing = Lookup(failure="Temporary failure in name resolution")
+    reached = judge(findings(here=nothing, container=replace(CONTAINER, mode="host")), MEANS)
+    assert reached.exit_code == 1
+    assert "smtp.example.com does not resolve on the host (Temporary failure in name resolution)" in reached.sentence
+    assert NOT_OURS not in reached.sentence
 
 
 def test_whether_a_rule_stops_the_host_may_not_be_known() -> None:
@@ -465,7 +520,7 @@ def test_a_network_of_the_host_and_none_at_all() -> None:
     shares = "mail shares the host's network (network_mode: host), and the host"
     assert of("host", trial()) == (0, f"{shares} connects: no rule for containers is met")
     assert of("host", trial(host="refused"))[1].startswith(f"{shares} does not connect (refused): not the router's")
-    assert of("host", None)[0] == 1
+    assert of("host", None) == (2, f"{shares.removesuffix('the host')}nothing could be tried: {NO_ADDRESS}")
     assert of("none", trial()) == (1, "mail has no network (network_mode: none): it connects to nothing")
 
 

@@ -8,7 +8,17 @@ from dataclasses import replace
 from dmsfw.doctor import refusals
 from dmsfw.doctor.findings import Findings, Trial
 from dmsfw.doctor.meanings import SAYS
-from dmsfw.doctor.outcome import KNOWN, NOT_KNOWN_OF_OWN, NOT_OURS, UNKNOWN, Verdict, network_of, of_own, refusal
+from dmsfw.doctor.outcome import (
+    KNOWN,
+    NO_ANSWER_DUE,
+    NOT_KNOWN_OF_OWN,
+    NOT_OURS,
+    UNKNOWN,
+    Verdict,
+    network_of,
+    of_own,
+    refusal,
+)
 from dmsfw.doctor.remedies import Means
 from dmsfw.doctor.target import shown
 from dmsfw.report.text import clean
@@ -172,7 +182,7 @@ def _unknown(found: Findings, trial: Trial) -> Verdict:
         why = trial.fault or "its way could not be followed"
         return Verdict(UNKNOWN, f"the container does not connect ({said}), and why is not known: {clean(why, 300)}")
     if trial.inside and trial.inside.outcome == "timeout" and found.target.proto == "udp":
-        return Verdict(UNKNOWN, "the datagram passes the tables, and nobody answers: many services answer no stranger")
+        return Verdict(UNKNOWN, NO_ANSWER_DUE)
     sentence = f"the container does not connect ({said}), and why is not known"
     notes = dict.fromkeys((*trial.ways.there.notes, *(trial.ways.back.notes if trial.ways.back else ())))
     if notes:

@@ -38,8 +38,9 @@ class Trial:
 
     @property
     def host_is_kept(self) -> bool:
-        """A rule for the router's own packets stops the host: what it gets to tells nothing of the container."""
-        return self.own is not None and self.own.stopped
+        """Rules or routes for the router's own packets keep the host from it: that tells nothing of the container."""
+        is_forbidden = self.host is not None and self.host.outcome == "denied"
+        return is_forbidden or (self.own is not None and (self.own.stopped or self.own.diverted))
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""

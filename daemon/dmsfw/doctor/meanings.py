@@ -36,7 +36,7 @@ FROM_INSIDE: dict[Outcome, str] = {
 """Where the host connects and the container does not."""
 
 
-NO_WITNESS = "a rule for the router's own packets keeps the host from it: that says nothing of the container"
+NO_WITNESS = "a rule or a route for the router's own packets keeps the host from it: that says nothing of the container"
 
 
 def line(probe: Probe) -> str:

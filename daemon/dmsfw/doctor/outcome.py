@@ -19,6 +19,9 @@ NOT_OURS: Final = "not the router's firewall, but its line, the provider or the 
 NOT_KNOWN_OF_OWN: Final = "whether a rule for the router's own packets stops these is not known"
 
 
+NO_ANSWER_DUE: Final = "the datagram passes the tables, and nobody answers: many services answer no stranger"
+
+
 BEYOND: Final = (
     "a policy alone does not open it: the rule is in a chain of its own, whose word counts besides; whoever made it "
     "has to remove it, or to make an exception"
@@ -55,9 +58,24 @@ def refusal(passage: Passage) -> str:
 def of_own(trial: Trial) -> tuple[str, ...]:
     """What is to be said of the rules for the router's own packets, where these keep the host from it, or may."""
     own = trial.own
-    if own is None or own.verdict is Fate.PASSES:
-        return ()
-    return (f"the host is no witness: {refusal(own)} its own packets",) if own.stopped else own.notes
+    doubts = own.notes if own is not None and own.verdict is Fate.UNCERTAIN else ()
+    kept = keeps_host(trial, "its own")
+    return (f"the host is no witness: {kept}", *doubts) if kept else doubts
+
+
+def keeps_host(trial: Trial, whose: str) -> str:
+    """Say what of the router's own keeps the host from it; empty where nothing is known to. `whose`: its packets."""
+    own = trial.own
+    if own is not None and own.stopped:
+        return f"{refusal(own)} {'the answers to ' if own.answers else ''}{whose} packets"
+    if own is not None and own.diverted:
+        return f"{_diverts(own)} {whose} packets to {own.destination}"
+    is_forbidden = trial.host is not None and trial.host.outcome == "denied"
+    return f"a rule or a route of the router forbids {whose} packets" if is_forbidden else ""
+
+
+def _diverts(own: Passage) -> str:
+    return f"rule {own.taken}, which leads to a program on the router, sends" if own.taken else "DNAT sends"
 
 
 def beyond(passage: Passage) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ def stopped(found: Findings, trial: Trial, means: Means) -> Verdict | None:
     there, network = trial.ways.there, network_of(trial)
     if there.verdict is Fate.UNREACHABLE:
         said = f"the router has no route for the container's packets to {shown(trial.address)}"
-        return Verdict(KNOWN, f"{said}: they stop at its routing, where its own pass")
+        own_pass = ", where its own pass" if trial.host is not None and trial.host.connects else ""
+        return Verdict(KNOWN, f"{said}: they stop at its routing{own_pass}")
     if there.local or network is None:
         taken = f", to which rule {there.taken} redirected it" if there.taken else ""
         sentence = f"{refusal(there)} it at the router's own door{taken}: dmsfw opens only what is forwarded"

@@ -63,8 +63,9 @@ def attempts(screen: Screen, probes: Sequence[Probe | None]) -> None:
 def own(screen: Screen, found: Findings) -> None:
     """The way of the host's own packets that are stopped, rule by rule."""
     for trial in found.trials:
-        if trial.own is not None and trial.own.verdict is not Fate.PASSES:
-            screen.say(f"the router's own packet to {shown(trial.address)}:{found.target.port}", BOLD)
+        if trial.own is not None and (trial.own.verdict is not Fate.PASSES or trial.own.diverted):
+            what = "the answer to the router's own packet" if trial.own.answers else "the router's own packet"
+            screen.say(f"{what} to {shown(trial.address)}:{found.target.port}", BOLD)
             _passage(screen, trial.own)
 
 

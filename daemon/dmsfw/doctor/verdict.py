@@ -15,11 +15,13 @@ from dmsfw.doctor.meanings import SAYS
 from dmsfw.doctor.outcome import (
     CONNECTS,
     KNOWN,
+    NO_ANSWER_DUE,
     NOT_KNOWN_OF_OWN,
     NOT_OURS,
     UNKNOWN,
     Verdict,
     beyond,
+    keeps_host,
     of_own,
     refusal,
     with_remedy,
@@ -29,6 +31,8 @@ from dmsfw.doctor.resolv import EMBEDDED
 from dmsfw.doctor.target import shown
 from dmsfw.doctor.ways import Passage
 from dmsfw.report.text import clean, is_clean
+
+NOTHING_TO_TRY = "nothing could be tried: no address of the target is of a family that the host has"
 
 NO_RULES_OF_OURS = "dmsfw opens only what is forwarded: whoever made this rule for the router's own packets knows why"
 
@@ -62,7 +66,7 @@ def _of_network(found: Findings, means: Means) -> Verdict:
     if good:
         return _connects(found, good, bad)
     if not bad:
-        return Verdict(UNKNOWN, "nothing could be tried: no address of the target is of a family that the host has")
+        return Verdict(UNKNOWN, NOTHING_TO_TRY)
     most = min(map(_tells_less, bad))
     verdicts = [causes.of_trial(found, trial, means) for trial in bad if _tells_less(trial) == most]
     return min(verdicts, key=lambda one: one.exit_code)
@@ -85,13 +89,28 @@ def _without_bridge(found: Findings) -> Verdict:
     probes = [trial.host for trial in found.trials if trial.host is not None]
     if any(probe.connects for probe in probes):
         return Verdict(CONNECTS, f"{who}, and the host connects: no rule for containers is met")
-    kept = next((trial.own for trial in found.trials if trial.own and trial.own.stopped), None)
-    if kept is not None:
-        return Verdict(KNOWN, f"{who}, and {refusal(kept)} the host's packets", advice=(NO_RULES_OF_OURS,))
-    said = SAYS[probes[0].outcome] if probes else "its name does not resolve"
+    if not probes:
+        return _untried(found, who)
+    kept = next(filter(None, (keeps_host(trial, "the host's") for trial in found.trials)), "")
+    if kept:
+        return Verdict(KNOWN, f"{who}, and {kept}", advice=(NO_RULES_OF_OURS,))
     doubts = tuple(dict.fromkeys(text for trial in found.trials for text in of_own(trial)))
     code, why = (UNKNOWN, NOT_KNOWN_OF_OWN) if doubts else (KNOWN, NOT_OURS)
-    return Verdict(code, f"{who}, and the host does not connect ({said}): {why}", advice=doubts)
+    if found.target.proto == "udp" and all(probe.outcome == "timeout" for probe in probes) and not doubts:
+        code, why = UNKNOWN, NO_ANSWER_DUE
+    return Verdict(code, f"{who}, and the host does not connect ({SAYS[probes[0].outcome]}): {why}", advice=doubts)
+
+
+def _untried(found: Findings, who: str) -> Verdict:
+    if found.here is None or found.here.addresses:
+        return Verdict(UNKNOWN, f"{who}, and {NOTHING_TO_TRY}")
+    return Verdict(KNOWN, f"{who}, and {_unresolved(found)}")
+
+
+def _unresolved(found: Findings, either: str = "") -> str:
+    failure = clean(found.here.failure) if found.here else ""
+    why = "the name is wrong, or the router's own name resolution fails"
+    return f"{clean(found.target.host)} does not resolve on the host {either}({failure}): {why}"
 
 
 def _connects(found: Findings, good: list[Trial], bad: list[Trial]) -> Verdict:
@@ -116,9 +135,7 @@ def _of_names(found: Findings, means: Means) -> Verdict | None:
     if here is None or there is None or there.addresses:
         return None
     if not here.addresses:
-        why = "the name is wrong, or the router's own name resolution fails"
-        sentence = f"{name} does not resolve on the host either ({clean(here.failure)}): {why}"
-        return Verdict(KNOWN, sentence)
+        return Verdict(KNOWN, _unresolved(found, "either "))
     stopped = next((one for one in found.questions if one.ways.there.stopped), None)
     if stopped is not None:
         return _of_question(found, stopped.server, stopped.ways.there, means)

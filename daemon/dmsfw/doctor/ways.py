@@ -38,7 +38,7 @@ class Passage:
     `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
     rule that gives it to a program of the router.
     `beyond`: what decides stands where no rule of dmsfw's is asked, and its word counts besides.
-    `local`: it is for the router itself. `sure` False: something was not known.
+    `local`: it is for the router itself. `answers`: it is the answer to the router's own packet.
     """
 
     verdict: Verdict
@@ -51,6 +51,7 @@ class Passage:
     beyond: bool = False
     local: bool = False
     translated: bool = False
+    answers: bool = False
     notes: tuple[str, ...] = ()
     way: Way | None = field(default=None, compare=False)
 
@@ -58,6 +59,12 @@ class Passage:
     def stopped(self) -> bool:
         """It does not pass."""
         return self.verdict in {Verdict.DROPPED, Verdict.REJECTED, Verdict.UNREACHABLE}
+
+    @property
+    def diverted(self) -> bool:
+        """It passes, to somewhere else than it was sent to: a program of the router, or another address."""
+        elsewhere = self.way is not None and self.destination != str(self.way.packet.dst)
+        return self.verdict is Verdict.PASSES and (elsewhere or bool(self.taken))
 
     @property
     def past_proxy(self) -> bool:
@@ -68,7 +75,8 @@ class Passage:
         """For programs."""
         said = {name: getattr(self, name) for name in ("rule", "line", "device", "source", "destination", "taken")}
         whole = self.way.as_dict() if self.way else {}
-        return {"verdict": self.verdict.value, **said, "local": self.local, "translated": self.translated, "way": whole}
+        are = {name: getattr(self, name) for name in ("local", "translated", "answers")}
+        return {"verdict": self.verdict.value, **said, **are, "way": whole}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +152,15 @@ def _answer(way: Way, host: Host) -> Way:
 
 
 def own_passage(source: Address, target: Target, host: Host) -> Passage:
-    """The way of the host's own first packet to an address. Raises: what `trace` raises."""
+    """The way of the host's own first packet to an address; where only the answer to it may not pass, that one's.
+
+    Raises: what `trace` raises.
+    """
     assert target.address is not None  # noqa: S101 - a packet goes to an address
-    return passage(trace(Packet(src=source, dst=target.address, proto=target.proto, dport=target.port), host))
+    found = ways(Packet(src=source, dst=target.address, proto=target.proto, dport=target.port), host)
+    if found.back is None or found.back.verdict is Verdict.PASSES:
+        return found.there
+    return replace(found.back, answers=True)
 
 
 def passage(way: Way) -> Passage:
