@@ -454,7 +454,7 @@ def test_a_route_with_several_next_hops_is_followed_by_each_of_them(router: Lab,
     assert "It is not known whether it passes: " in said
     told = doctor(router, "app", f"{SERVER}:465")
     assert note in told.flat
-    assert told.code == 0 or told.verdict.startswith("it may be stopped by firewall rule FORWARD #6 (!fw3 reject)")
+    assert told.code == 0 or told.verdict.startswith("it may be stopped by firewall rule FORWARD #7 (!fw3 reject)")
     dmsfw.paste("uci add_list dmsfw.main.uplink='wan'; uci add_list dmsfw.main.uplink='wanb'; uci commit dmsfw")
     router.wait(lambda: any("-o eth2" in rule for rule in router.rules(4)))
     open_ = router.dmsfw("explain", "app", f"{SERVER}:465")
