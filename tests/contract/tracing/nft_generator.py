@@ -250,6 +250,7 @@ class NftGenerator(Chance):
 
 
 def _as_listed(words: list[str]) -> list[str]:
-    """What it hides cannot be followed: nft 1.0.6 lists no `ct protocol` that stands ahead of `th`."""
-    has_ports = any(" th " in f" {word}" for word in words)
-    return [word for word in words if not (has_ports and word.startswith("ct protocol"))]
+    """What it hides cannot be followed: nft 1.0.6 lists no `ct protocol` ahead of `th`, no family ahead of one."""
+    hides = ("th ", "meta protocol", "meta nfproto")
+    is_hidden = any(f" {hidden}" in f" {word}" for word in words for hidden in hides)
+    return [word for word in words if not (is_hidden and word.startswith("ct protocol"))]
