@@ -250,7 +250,8 @@ class NftGenerator(Chance):
 
 
 def _as_listed(words: list[str]) -> list[str]:
-    """What it hides cannot be followed: nft 1.0.6 lists no `ct protocol` ahead of `th`, no family ahead of one."""
-    hides = ("th ", "meta protocol", "meta nfproto")
-    is_hidden = any(f" {hidden}" in f" {word}" for word in words for hidden in hides)
-    return [word for word in words if not (is_hidden and word.startswith("ct protocol"))]
+    """What nft 1.0.6 lists: no protocol ahead of `th`, nor a family ahead of a `ct protocol`."""
+    hidden = ["ct protocol", "ip protocol", "ip6 nexthdr"] if any(" th " in f" {word}" for word in words) else []
+    if any(word.startswith("ct protocol") for word in words):
+        hidden += ["meta protocol", "meta nfproto"]
+    return [word for word in words if not word.startswith(tuple(hidden))]
