@@ -184,6 +184,9 @@ class Comparison:
         return sum(way.verdict is Verdict.REJECTED and way.packet.ctstate != "RELATED" for way in self._ways)
 
 
+UNTRACKED = "keeps it from being tracked"
+"""What a step does after which, though it may not have been taken, nobody knows how an answer is seen."""
+
 BETWEEN = {4: "198.51.100.99", 6: "2001:db8:9::99"}
 
 
@@ -206,7 +209,8 @@ def _is_answered(first: Tried) -> bool:
     """It came through, tracked, and by the end that the model names."""
     end = first.way.end
     came = first.outcome.seen is not None and not end.local and end.verdict is Verdict.PASSES
-    return came and end.packet.ctstate == "NEW" and end.packet.proto in ANSWERED
+    is_tracked = end.packet.ctstate == "NEW" and not any(UNTRACKED in step.does for step in first.way.steps)
+    return came and is_tracked and end.packet.proto in ANSWERED
 
 
 def _fits(end: End, outcome: Outcome) -> bool:
