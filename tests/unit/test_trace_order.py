@@ -8,6 +8,7 @@ import pytest
 
 from dmsfw.doctor.ways import passage
 from dmsfw.trace import Verdict
+from dmsfw.trace.nft.walk import BaseWalk
 from dmsfw.trace.shell import Said
 from dmsfw.trace.text import sentence
 from tests.unit.nft_support import LISTING, base, listed, match, meta, rule, table, through
@@ -132,3 +133,14 @@ def test_a_mark_in_output_that_nobody_routes_by(kind: str, rules: Said, verdict:
     text = listed(table(), base("output", -150, kind), rule(MARKS, chain="output"))
     said = {LISTING: Said(0, text), "ip -4 rule show": rules}
     assert way(packet(src="192.0.2.1", in_device=""), said=said).verdict is verdict
+
+
+def test_what_the_same_packet_has_passed_is_not_walked_again_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[object] = []
+    run = BaseWalk.run
+    monkeypatch.setattr(BaseWalk, "run", lambda walk, live: walked.append(walk) or run(walk, live))  # type: ignore[func-returns-value]
+    entries: list[Any] = []
+    for name in "abcd":
+        entries += [table(name), base("forward", table=name), rule(match(meta("mark"), 5), {"drop": None}, table=name)]
+    assert through(listed(*entries)).verdict is Verdict.PASSES
+    assert len(walked) == len("abcd")

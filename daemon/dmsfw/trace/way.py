@@ -19,6 +19,7 @@ one then met rules without a translation makes no difference to where the packet
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from dmsfw.trace.branches import NOTHING, WHOLE, Ended, Live, Share, add
@@ -28,7 +29,6 @@ from dmsfw.trace.host import Host
 from dmsfw.trace.packet import Address, Packet
 from dmsfw.trace.result import Step, Verdict, Way
 from dmsfw.trace.routing import Routing
-from dmsfw.trace.scene import Scene
 from dmsfw.trace.stations import JUDGES, NAT, TRACKING, Group, Station, groups, stations
 from dmsfw.trace.tracked import (
     asks_nat,
@@ -40,7 +40,8 @@ from dmsfw.trace.tracked import (
     not_tracked_yet,
 )
 from dmsfw.trace.unseen import unseen
-from dmsfw.trace.walk import Note, TooMuch
+from dmsfw.trace.walk import TooMuch
+from dmsfw.trace.walks import Course, Passed, Walks
 
 FIRST = frozenset({"PREROUTING", "OUTPUT"})
 """Hooks in which connection tracking sees a packet first."""
@@ -198,42 +199,28 @@ class _Journey:
 
     def _walk(self, group: Group, hook: str, live: Live) -> Live:
         """Through all of one priority; what is stopped is kept, the rest goes on. Raises: TooMuch."""
-        left, ended = self._through(group, hook, live, self._steps.append)
-        for station, one in ended:
-            if one.verdict is Verdict.PASSES:
-                self._remember(station, hook, one.trail)
-            else:
-                self._ended.append(one)
-        if not group.in_known_order:
-            self._compare(group, hook, live, left, [one for _, one in ended])
-        return left
-
-    def _compare(self, group: Group, hook: str, live: Live, left: Live, ended: list[Ended]) -> None:
-        """Doubt it where another order makes a difference, unless it is only whether it is dropped or refused."""
-        why = f"which of {group} is asked first is not known"
-        for order in group.others:
-            other, found = self._through(order, hook, live, lambda _: None)
-            stopped = [one for _, one in found if one.verdict is not Verdict.PASSES]
-            if other != left or stops(stopped) != stops(ended):
-                self._doubt(why)
-            elif kinds(stopped) != kinds(ended):
-                self._ended += [replace(one, share=NOTHING) for one in stopped]
-                self._notes.append(why)
-
-    def _through(self, group: Group, hook: str, live: Live, note: Note) -> tuple[Live, list[tuple[Station, Ended]]]:
-        """What is left of them, and all that came to an end in one. Translations are asked by packets without one."""
-        found: list[tuple[Station, Ended]] = []
-        for station in group.stations:
-            asking = {one: live[one] for one in live if not station.translates or asks_nat(one, hook)}
-            live = {one: live[one] for one in live if one not in asking}
-            ended = station.walk(Scene(self._host, hook, station.table), note).run(asking) if asking else []
+        walks = Walks(self._host, hook)
+        course = walks.through(group.stations, live, self._steps.append)
+        for station, _, ended in course.passed:
             for one in ended:
                 if one.verdict is Verdict.PASSES:
-                    add(live, one.packet, one.share)
-            found += [(station, one) for one in ended]
-            if hook == "OUTPUT" and not station.reroutes and is_marked_only(asking, ended):
-                self._doubt_the_mark()
-        return live, found
+                    self._remember(station, hook, one.trail)
+        self._ended += course.stopped
+        self._look_at_marks(hook, course)
+        if not group.in_known_order:
+            for order in group.others:
+                other = walks.through(order.stations, live, lambda _: None)
+                self._look_at_marks(hook, other)
+                self._compare(course, other, f"which of {group} is asked first is not known")
+        return course.left
+
+    def _compare(self, course: Course, other: Course, why: str) -> None:
+        """Doubt it where another order makes a difference, unless it is only whether it is dropped or refused."""
+        if other.left != course.left or stops(other.stopped) != stops(course.stopped):
+            self._doubt(why)
+        elif kinds(other.stopped) != kinds(course.stopped):
+            self._ended += [replace(one, share=NOTHING) for one in other.stopped]
+            self._notes.append(why)
 
     def _remember(self, station: Station, hook: str, trail: tuple[Step, ...]) -> None:
         """What let it pass: the first rule of a filter; where no rule did, the first policy."""
@@ -242,8 +229,10 @@ class _Journey:
         if not self._accepted or (is_policy(self._accepted) and not is_policy(trail)):
             self._accepted = trail
 
-    def _doubt_the_mark(self) -> None:
+    def _look_at_marks(self, hook: str, course: Course) -> None:
         """Only mangle, and nft's chains of type route, have a packet routed again for its mark."""
+        if hook != "OUTPUT" or not any(is_marked_only(one.asked, one.ended) for one in _keeping_routes(course)):
+            return
         if self._host.routes_by_mark(self._packet.family) is not False:
             self._doubt("it is marked where it is not routed again, and the routing looks at marks")
 
@@ -251,3 +240,7 @@ class _Journey:
         self._notes.append(note or why)
         step = Step("", None, why, "", 0, "may end it", sure=False)
         self._ended.append(Ended(Verdict.UNCERTAIN, (step,), self._packet, NOTHING))
+
+
+def _keeping_routes(course: Course) -> Iterable[Passed]:
+    return (one for one in course.passed if not one.station.reroutes)
