@@ -18,6 +18,10 @@ ROUTER = {4: "192.0.2.1", 6: "2001:db8::1"}
 SERVER = {4: "192.0.2.25", 6: "2001:db8::25"}
 OTHER = "172.17.0.2"
 """A container's address."""
+SECOND = "192.0.2.9"
+"""Another one of the router's."""
+
+ECHO = bytes.fromhex("0800f7ff00000000")
 
 ACCEPTED, REFUSED, PENDING = "accepted", "refused", "pending"
 WATCHED_S = 0.3
@@ -147,6 +151,8 @@ def test_a_mark_sends_it_another_way(hosts: dict[str, Host], rules: str) -> None
         "iptables-legacy -t nat -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7",
         "table ip own { chain out { type filter hook output priority mangle; tcp dport 465 meta mark set 7; }; }",
         "table ip own { chain out { type nat hook output priority -100; tcp dport 465 meta mark set 7; }; }",
+        """iptables-legacy -t mangle -A OUTPUT -m owner --uid-owner 1 -j MARK --set-mark 7
+        iptables-legacy -A OUTPUT -p tcp --dport 465 -j MARK --set-mark 7""",
     ],
 )
 def test_a_mark_that_is_not_routed_by_is_not_taken_for_one_that_is(hosts: dict[str, Host], rules: str) -> None:
@@ -174,8 +180,12 @@ def test_a_mark_counts_where_nat_sends_it_elsewhere(hosts: dict[str, Host]) -> N
     assert hosts["server"].accepted(4, 465) == ""
 
 
-@pytest.mark.parametrize("change", [f"ip daddr set {OTHER}", "meta mark set numgen inc mod 1 offset 7"])
+@pytest.mark.parametrize(
+    "change", [f"ip daddr set {OTHER}", f"ip saddr set {SECOND}", "meta mark set numgen inc mod 1 offset 7"]
+)
 def test_what_is_changed_into_something_not_known_may_go_another_way(hosts: dict[str, Host], change: str) -> None:
+    ip("addr", "add", f"{SECOND}/24", "dev", "pppoe-wan")
+    ip("rule", "add", "from", SECOND, "table", "77")
     ip("rule", "add", "fwmark", "7", "table", "77")
     ip("route", "add", "default", "via", OTHER, "table", "77")
     chain = TABLE.format("route", "mangle", f"tcp dport 465 {change};").replace("inet", "ip")
@@ -242,6 +252,19 @@ def test_whom_a_rule_of_the_routing_looks_at_is_not_known(hosts: dict[str, Host]
     switch_on()
     expected = Verdict.UNCERTAIN if "tos" in looks else Verdict.PASSES
     assert trace(there, ThisHost()).verdict is expected
+
+
+@pytest.mark.parametrize(("proto", "verdict"), [("icmp", Verdict.UNCERTAIN), ("sctp", Verdict.PASSES)])
+def test_a_protocol_may_have_a_way_of_its_own(hosts: dict[str, Host], proto: str, verdict: Verdict) -> None:
+    """A ping leaves by docker0, whatever `ip route get` says of its address."""
+    assert hosts
+    ip("rule", "add", "ipproto", "icmp", "table", "77")
+    ip("route", "add", "default", "via", OTHER, "table", "77")
+    load("iptables-legacy -t mangle -A POSTROUTING -o docker0 -j DROP")
+    ends = ip_address(ROUTER[4]), ip_address(SERVER[4])
+    assert trace(Packet(*ends, proto), ThisHost()).verdict is verdict
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as one, pytest.raises(PermissionError):
+        one.sendto(ECHO, (SERVER[4], 0))
 
 
 UNTRACKED = "iptables-legacy -A INPUT -m conntrack --ctstate UNTRACKED -j DROP\niptables-legacy -t raw -A PREROUTING -j"

@@ -8,20 +8,33 @@ from dmsfw.trace.branches import NOTHING, Ended, Live, Share
 from dmsfw.trace.packet import Packet
 from dmsfw.trace.result import Step, Verdict
 
-ROUTED_BY = frozenset({"dst", "mark"})
+ROUTED_BY = frozenset({"src", "dst", "mark"})
 """Fields that the host's own packet is routed again for, where rules of OUTPUT have changed them."""
 
 
 def is_other(sent: Packet, packet: Packet) -> bool:
     """It is, or may be, another to the routing than the one that was sent."""
     not_known = (packet.unknown - sent.unknown) & ROUTED_BY
-    return packet.to_host or bool(not_known) or (packet.dst, packet.mark) != (sent.dst, sent.mark)
+    return packet.to_host or bool(not_known) or _routed_by(packet) != _routed_by(sent)
+
+
+def _routed_by(packet: Packet) -> tuple[object, ...]:
+    return packet.src, packet.dst, packet.mark
 
 
 def is_marked_only(before: Live, ended: Iterable[Ended]) -> bool:
-    """Something has another mark now, and still the destination that it had."""
-    marks, destinations = {one.mark for one in before}, {one.dst for one in before}
-    return any(one.packet.mark not in marks and one.packet.dst in destinations for one in ended)
+    """More of it has some mark now than had it before, and still the destination that it had."""
+    destinations = {one.dst for one in before}
+    had = _by_mark(before.items())
+    has = _by_mark((one.packet, one.share) for one in ended if one.packet.dst in destinations)
+    return any(has[mark] > had.get(mark, NOTHING) for mark in has)
+
+
+def _by_mark(packets: Iterable[tuple[Packet, Share]]) -> dict[int, Share]:
+    found: dict[int, Share] = {}
+    for packet, share in packets:
+        found[packet.mark] = found.get(packet.mark, NOTHING) + share
+    return found
 
 
 def stops(ended: Iterable[Ended]) -> tuple[Share, Share]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv6Address, ip_network
 
+from dmsfw.errors import InvalidValue
 from dmsfw.trace.branches import WHOLE, Ended, Live, Share, add
 from dmsfw.trace.host import Hop, Host, Route
-from dmsfw.trace.packet import Packet
+from dmsfw.trace.packet import WITH_PORTS, Packet, protocol
 from dmsfw.trace.result import Step, Verdict
 from dmsfw.trace.route import TAKES_PORTS
 
 ASKED_FOR = "as was asked for"
+BY_PROTOCOL = "rules of the routing policy look at its protocol, for which its way cannot be asked"
 
 NOT_SAID = {"tos": "type of service", "dscp": "type of service"}
 OF_SENDERS = {"uidrange": "sender's user"}
@@ -101,12 +104,20 @@ class Routing:
         """What is not known of a packet, and might send it elsewhere."""
         if packet.to_host or self._out or route.kind in {"bridged", "unknown"}:
             return ""
-        by_mark = "mark" in packet.unknown and self._host.routes_by_mark(packet.family) is not False
-        doubtful: list[str] = [
-            name for name in ("dst", "mark") if name in packet.unknown and (name != "mark" or by_mark)
-        ]
-        doubtful += self._looked_at(packet) if route.kind != "local" else []
-        return f"its {' and '.join(doubtful)} is not known here" if doubtful else route.doubt
+        leaves = route.kind != "local"
+        not_known: list[str] = [name for name in ("src", "dst", "mark") if name in packet.unknown]
+        doubtful = [name for name in not_known if self._routes_by(name, packet) and (leaves or name != "src")]
+        doubtful += self._looked_at(packet) if leaves else []
+        if doubtful:
+            return f"its {' and '.join(doubtful)} is not known here"
+        return BY_PROTOCOL if leaves and not route.doubt and self._looks_at_protocol(packet) else route.doubt
+
+    def _routes_by(self, field: str, packet: Packet) -> bool:
+        """Routes of IPv6 may be for some sources only."""
+        if field == "mark":
+            return self._host.routes_by_mark(packet.family) is not False
+        words = self._host.routes_by(packet.family)
+        return field == "dst" or isinstance(packet.src, IPv6Address) or not words or any(map(_is_network, words))
 
     def _looked_at(self, packet: Packet) -> list[str]:
         """What rules of the routing policy look at, and nobody has said of the packet."""
@@ -115,6 +126,14 @@ class Routing:
             asked["sport"] = "source port"
         words = self._host.routes_by(packet.family)
         return list(dict.fromkeys(asked[word] for word in asked if word in words))
+
+    def _looks_at_protocol(self, packet: Packet) -> bool:
+        """`ip route get` is told no protocols but those two (route.py)."""
+        if packet.proto in TAKES_PORTS:
+            return False
+        words = self._host.routes_by(packet.family)
+        looks_at_ports = packet.proto in WITH_PORTS and not words.isdisjoint({"sport", "dport"})
+        return looks_at_ports or ("ipproto" in words and any(_is_protocol(word, packet.proto) for word in words))
 
     def _step(self, route: Route, doubt: str, share: Share) -> Step:
         step = Step(
@@ -129,6 +148,20 @@ class Routing:
         )
         self._note(step)
         return step
+
+
+def _is_network(word: str) -> bool:
+    try:
+        return bool(ip_network(word, strict=False))
+    except ValueError:
+        return False
+
+
+def _is_protocol(word: str, proto: str) -> bool:
+    try:
+        return protocol(word) == proto
+    except InvalidValue:
+        return False
 
 
 def _hop(hop: Hop) -> str:
