@@ -110,6 +110,9 @@ def test_a_container_on_the_routers_own_network_meets_the_rules_for_its_packets(
     assert "firewall rule OUTPUT #1 (REJECT) refuses the host's packets" in told.verdict
 
 
+WRONG = ("forbids", "answers to", "the answer")
+"""What a verdict may not say where nothing of the router keeps a packet from anywhere."""
+
 OF_THE_ROUTER = [
     (
         "iptables -I INPUT -p tcp --sport 465 -j DROP",
@@ -143,6 +146,33 @@ def test_whatever_of_the_router_keeps_it_from_the_server_is_told_of_it_alone(
     assert told.verdict.startswith(stopped)
     assert f"the host is no witness: {kept.format('its own')}" in told.verdict
     assert kept.format("the host's") in hosted.verdict
+
+
+@pytest.mark.parametrize(
+    "asked", [("--udp", "198.51.100.255:1900"), ("--udp", "239.255.255.250:1900"), ("[fe80::1]:465",)]
+)
+def test_what_is_for_many_or_for_one_link_is_not_said_to_be_forbidden(router: Lab, asked: tuple[str, ...]) -> None:
+    router.compose("up", "-d")
+    router.docker("run", "-d", "--name", "hosted", "--network", "host", IMAGE, "sleep", "infinity")
+    told = doctor(router, "hosted", *asked), doctor(router, "app", *asked)
+    router.docker("rm", "-f", "hosted")
+    for one in told:
+        assert "not allowed to send" not in one.text
+        assert not [word for word in WRONG if word in one.verdict]
+    if "--udp" in asked:
+        assert (told[0].code, "many services answer no stranger" in told[0].verdict) == (2, True)
+
+
+def test_a_router_without_ipv6_forbids_it_and_what_it_says_of_ipv4_is_told(router: Lab) -> None:
+    """As OpenWrt's netifd has it: a last rule of the routing's policy forbids what no route was found for."""
+    router.docker("run", "-d", "--name", "hosted", "--network", "host", IMAGE, "sleep", "infinity")
+    router.sh("ip -6 route del default; ip -6 rule add iif lo prohibit pref 4000000001")
+    told = doctor(router, "hosted", f"{NAME}:9999"), doctor(router, "hosted", f"[{SERVER6}]:465")
+    router.docker("rm", "-f", "hosted")
+    router.sh("ip -6 rule del pref 4000000001; ip -6 route add default via fe80::1 dev pppoe-wan metric 512")
+    assert "[2001:db8:205::205]:9999: not allowed to send" in told[0].text
+    assert "the host does not connect (refused): not the router's firewall" in told[0].verdict
+    assert "forbids the host's packets, as OpenWrt has one where there is no IPv6" in told[1].verdict
 
 
 def test_without_a_configuration_and_a_daemon_the_lines_make_both_count(router: Lab) -> None:

@@ -446,6 +446,35 @@ def test_a_host_that_may_not_send_is_kept_by_the_router_itself(known: Passage | 
     assert (hosted.exit_code, hosted.sentence.endswith(f", and {said.format(WHOSE)}")) == (1, True), hosted
 
 
+def by_six(inside: Outcome = "timeout") -> Trial:
+    """Another address of the target, by IPv6, which the router does not have: OpenWrt forbids what has no way."""
+    probes = {"host": Probe(str(SIX), 465, "denied"), "inside": Probe(str(SIX), 465, inside)}
+    return replace(trial(), address=SIX, ways=None, **probes)
+
+
+def test_that_the_router_has_no_ipv6_does_not_hide_what_it_says_of_ipv4() -> None:
+    hosted = replace(CONTAINER, mode="host")
+    four = trial(host="refused", own=own({}))
+    reached = judge(findings(four, by_six(), container=hosted), MEANS)
+    assert reached.sentence.endswith(f"the host does not connect (refused): {NOT_OURS}")
+    alone = judge(findings(by_six(), container=hosted), MEANS)
+    assert alone.sentence.endswith("forbids the host's packets, as OpenWrt has one where there is no IPv6")
+    passing = trial("timeout", kernel=FakeHost(extra=OPEN))
+    known = judge(findings(passing, replace(by_six(), ways=trial().ways)), MEANS)
+    assert (known.exit_code, known.sentence) == (2, judge(findings(passing), MEANS).sentence)
+
+
+def test_a_host_whose_packets_tproxy_takes_is_no_witness_whether_its_program_listens_or_not() -> None:
+    source = ip_address("198.51.100.2")
+    taken = {rule: text.replace(BRIDGE, "lo") for rule, text in TPROXY.items()}
+    host = FakeHost(extra=taken, local=(str(source), str(SERVER)))
+    one = trial(host="timeout", own=own_passage(source, Target("smtp.example.com", 465).at(SERVER), host))
+    reached = judge(findings(one), MEANS)
+    assert (reached.exit_code, reached.sentence) == (1, judge(findings(trial()), MEANS).sentence)
+    said = "rule mangle PREROUTING #1 (TPROXY) gives its own packets to a program on the router"
+    assert f"the host is no witness: {said}" in reached.advice
+
+
 def test_the_routers_routing_may_stop_its_own_packets_as_well() -> None:
     reached = judge(findings(trial(host="denied", kernel=FakeHost(forwarding=False))), MEANS)
     assert reached.sentence.endswith("to 220.197.33.205: they stop at its routing")

@@ -42,6 +42,12 @@ class Trial:
         is_forbidden = self.host is not None and self.host.outcome == "denied"
         return is_forbidden or (self.own is not None and (self.own.stopped or self.own.diverted))
 
+    @property
+    def has_no_six(self) -> bool:
+        """The host may send nothing there by IPv6. Where there is none, OpenWrt forbids it by a rule of its routing."""
+        is_forbidden = self.host is not None and self.host.outcome == "denied"
+        return is_forbidden and self.own is None and self.address.version == 6  # noqa: PLR2004 - the IP version
+
     def as_dict(self) -> dict[str, object]:
         """For programs."""
         network = self.leaving.network if self.leaving else None

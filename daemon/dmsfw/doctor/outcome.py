@@ -69,13 +69,18 @@ def keeps_host(trial: Trial, whose: str) -> str:
     if own is not None and own.stopped:
         return f"{refusal(own)} {'the answers to ' if own.answers else ''}{whose} packets"
     if own is not None and own.diverted:
-        return f"{_diverts(own)} {whose} packets to {own.destination}"
-    is_forbidden = trial.host is not None and trial.host.outcome == "denied"
-    return f"a rule or a route of the router forbids {whose} packets" if is_forbidden else ""
+        return _diverts(own, whose)
+    if trial.host is None or trial.host.outcome != "denied":
+        return ""
+    perhaps = ", as OpenWrt has one where there is no IPv6" if trial.has_no_six else ""
+    return f"a rule or a route of the router forbids {whose} packets{perhaps}"
 
 
-def _diverts(own: Passage) -> str:
-    return f"rule {own.taken}, which leads to a program on the router, sends" if own.taken else "DNAT sends"
+def _diverts(own: Passage, whose: str) -> str:
+    if not own.sent_elsewhere:
+        return f"rule {own.taken} gives {whose} packets to a program on the router"
+    who = f"rule {own.taken}, which leads to a program on the router," if own.taken else "DNAT"
+    return f"{who} sends {whose} packets to {own.destination}"
 
 
 def beyond(passage: Passage) -> tuple[str, ...]:

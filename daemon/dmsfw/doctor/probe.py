@@ -125,6 +125,7 @@ def _socket(address: str, kind: socket.SocketKind) -> socket.socket:
     six = ip_address(address).version == 6  # noqa: PLR2004 - the IP version
     opened = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind)
     opened.setblocking(False)  # noqa: FBT003 - its only argument
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # else the kernel forbids it in its own name
     icmp.keep(opened)
     return opened
 
@@ -135,7 +136,7 @@ def _handshake(tcp: socket.socket, peer: tuple[str, int], timeout_s: float) -> t
     except BlockingIOError:
         pass
     except OSError as error:
-        return _AT_ONCE.get(error.errno or 0, "failed"), "" if error.errno in _AT_ONCE else str(error.strerror)
+        return _at_once(peer[0], error), "" if error.errno in _AT_ONCE else str(error.strerror)
     if not select.select([], [tcp], [], timeout_s)[1]:
         return "timeout", ""
     code = tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -162,7 +163,7 @@ def probe_udp(address: str, port: int, payload: bytes, timeout_s: float) -> Prob
             udp.connect((address, port))
             udp.send(payload)
         except OSError as error:
-            return Probe(address, port, _AT_ONCE.get(error.errno or 0, "failed"), _ms(began))
+            return Probe(address, port, _at_once(address, error), _ms(began))
         if not select.select([udp], [], [], timeout_s)[0]:
             return Probe(address, port, "timeout", _ms(began))
         try:
@@ -171,6 +172,13 @@ def probe_udp(address: str, port: int, payload: bytes, timeout_s: float) -> Prob
             outcome, detail = _judged(udp, error.errno or 0)
             return Probe(address, port, outcome, _ms(began), detail=detail)
     return Probe(address, port, "connects", _ms(began), heard=f"{len(received)} bytes")
+
+
+def _at_once(address: str, error: OSError) -> Outcome:
+    """What the call itself says. Without its link nothing has a way to a link-local address: no rule forbids that."""
+    if error.errno == errno.EINVAL and ip_address(address).is_link_local:
+        return "no route"
+    return _AT_ONCE.get(error.errno or 0, "failed")
 
 
 def _judged(opened: socket.socket, code: int) -> tuple[Outcome, str]:

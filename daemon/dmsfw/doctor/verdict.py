@@ -78,7 +78,8 @@ def _tells_less(trial: Trial) -> tuple[bool, bool]:
     A name with an IPv6 address has such a one wherever there is no IPv6.
     """
     nothing_sent = trial.inside is not None and trial.inside.outcome == "no route"
-    return nothing_sent, trial.host is None or not (trial.host.connects or trial.host_is_kept)
+    is_kept = trial.host_is_kept and not trial.has_no_six
+    return nothing_sent, trial.host is None or not (trial.host.connects or is_kept)
 
 
 def _without_bridge(found: Findings) -> Verdict:
@@ -91,10 +92,12 @@ def _without_bridge(found: Findings) -> Verdict:
         return Verdict(CONNECTS, f"{who}, and the host connects: no rule for containers is met")
     if not probes:
         return _untried(found, who)
-    kept = next(filter(None, (keeps_host(trial, "the host's") for trial in found.trials)), "")
+    trials = [trial for trial in found.trials if not trial.has_no_six] or found.trials
+    probes = [trial.host for trial in trials if trial.host is not None]
+    kept = next(filter(None, (keeps_host(trial, "the host's") for trial in trials)), "")
     if kept:
         return Verdict(KNOWN, f"{who}, and {kept}", advice=(NO_RULES_OF_OURS,))
-    doubts = tuple(dict.fromkeys(text for trial in found.trials for text in of_own(trial)))
+    doubts = tuple(dict.fromkeys(text for trial in trials for text in of_own(trial)))
     code, why = (UNKNOWN, NOT_KNOWN_OF_OWN) if doubts else (KNOWN, NOT_OURS)
     if found.target.proto == "udp" and all(probe.outcome == "timeout" for probe in probes) and not doubts:
         code, why = UNKNOWN, NO_ANSWER_DUE

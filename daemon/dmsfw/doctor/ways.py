@@ -62,9 +62,15 @@ class Passage:
 
     @property
     def diverted(self) -> bool:
-        """It passes, to somewhere else than it was sent to: a program of the router, or another address."""
-        elsewhere = self.way is not None and self.destination != str(self.way.packet.dst)
-        return self.verdict is Verdict.PASSES and (elsewhere or bool(self.taken))
+        """It goes somewhere else than it was sent to: to another address, or to a program of the router, if to any."""
+        if self.verdict is Verdict.UNCERTAIN:
+            return bool(self.taken) and not self.past_proxy
+        return self.verdict is Verdict.PASSES and (self.sent_elsewhere or bool(self.taken))
+
+    @property
+    def sent_elsewhere(self) -> bool:
+        """It has another destination than it was sent with."""
+        return self.way is not None and self.destination != str(self.way.packet.dst)
 
     @property
     def past_proxy(self) -> bool:
@@ -81,7 +87,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """There and back. `back` None: the packet does not get there."""
+    """There and back. `back` None: the packet does not get there, or is for many, and who answers is not known."""
 
     there: Passage
     back: Passage | None = None
@@ -137,9 +143,14 @@ def ways(packet: Packet, host: Host) -> Ways:
     """Follow a first packet, and the answer to it. Raises: what `trace` raises."""
     way = trace(packet, host)
     there = passage(way)
-    if there.verdict is not Verdict.PASSES:
+    if there.verdict is not Verdict.PASSES or _is_for_many(ip_address(there.destination), host):
         return Ways(there)
     return Ways(there, passage(_answer(way, host)))
+
+
+def _is_for_many(address: Address, host: Host) -> bool:
+    """Whoever answers to such an address does it from one of his own."""
+    return address.is_multicast or host.address_kind(address) == "BROADCAST"
 
 
 def _answer(way: Way, host: Host) -> Way:
