@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dmsfw.doctor.outcome import refusal
 from dmsfw.doctor.ways import passage
 from dmsfw.trace import Verdict
 from dmsfw.trace.nft.walk import BaseWalk
@@ -113,6 +114,17 @@ def test_whether_it_is_dropped_or_refused_may_not_be_known_but_it_is_stopped() -
     assert found.notes == ("which of filter and inet t at priority 0 is asked first is not known",)
     stopped = passage(found)
     assert (stopped.verdict, stopped.stopped, stopped.rule) == (Verdict.DROPPED, True, "FORWARD #1 (DROP)")
+    assert (
+        refusal(stopped) == "firewall rule FORWARD #1 (DROP) drops or firewall rule inet t forward #1 (reject) refuses"
+    )
+
+
+def test_two_variants_of_iptables_are_told_apart() -> None:
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -j {}\nCOMMIT\n"
+    said = {"iptables-nft-save": Said(0, text.format("REJECT --reject-with tcp-reset"))}
+    found = way(packet(), legacy("filter", "FORWARD -j DROP"), said=said)
+    assert found.stopped
+    assert found.notes == ("which of legacy filter and nft filter at priority 0 is asked first is not known",)
 
 
 @pytest.mark.parametrize(("prio", "verdict"), [(-201, Verdict.PASSES), (-200, Verdict.UNCERTAIN)])

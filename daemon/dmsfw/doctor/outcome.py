@@ -50,9 +50,15 @@ class Verdict:
 
 
 def refusal(passage: Passage) -> str:
-    """Say what stops a packet: `firewall rule FORWARD #8 (!fw3 reject) refuses`."""
-    does = "drops" if passage.verdict is Fate.DROPPED else "refuses"
-    return f"firewall rule {passage.rule} {does}" if passage.rule else f"the router {does}"
+    """Say what stops a packet: `firewall rule FORWARD #8 (!fw3 reject) refuses`; each where one of two does."""
+    said = [_stops(passage.rule, passage.verdict)]
+    said += [_stops(rule, verdict) for rule, verdict in passage.others]
+    return " or ".join(said)
+
+
+def _stops(rule: str, verdict: Fate) -> str:
+    does = "drops" if verdict is Fate.DROPPED else "refuses"
+    return f"firewall rule {rule} {does}" if rule else f"the router {does}"
 
 
 def of_own(trial: Trial) -> tuple[str, ...]:

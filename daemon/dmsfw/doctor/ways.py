@@ -38,6 +38,7 @@ class Passage:
     `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
     rule that gives it to a program of the router.
     `beyond`: what decides stands where no rule of dmsfw's is asked, and its word counts besides.
+    `others`: what may stop it instead in another way, and how.
     `local`: it is for the router itself. `answers`: it is the answer to the router's own packet.
     """
 
@@ -53,6 +54,7 @@ class Passage:
     translated: bool = False
     answers: bool = False
     notes: tuple[str, ...] = ()
+    others: tuple[tuple[str, Verdict], ...] = ()
     way: Way | None = field(default=None, compare=False)
 
     @property
@@ -191,8 +193,18 @@ def passage(way: Way) -> Passage:
         local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
         translated=_is_translated(end),
         notes=tuple(clean(note, RULE_LIMIT) for note in way.notes),
+        others=_others(way, end),
         way=way,
     )
+
+
+def _others(way: Way, first: End) -> tuple[tuple[str, Verdict], ...]:
+    """Where it is stopped one way or another: the first end of each other way, and the rule that makes it."""
+    found: dict[Verdict, str] = {}
+    for end in way.ends if way.stopped else ():
+        if end.verdict is not first.verdict and end.decides is not None:
+            found.setdefault(end.verdict, named(end.trail) if end.decides.place else "")
+    return tuple((rule, verdict) for verdict, rule in found.items())
 
 
 def _decisive(way: Way) -> End:

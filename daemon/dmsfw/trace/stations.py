@@ -55,7 +55,7 @@ JUDGES = 0
 class Station:
     """A table or base chain on a hook. `walk` makes a walk through it; `table`: for those of nftables with a space.
 
-    `reroutes`: what it marks in OUTPUT is routed again.
+    `reroutes`: what it marks in OUTPUT is routed again. `variant`: of iptables, where the host has rules of both.
     """
 
     priority: int
@@ -63,6 +63,12 @@ class Station:
     walk: Callable[[Scene, Note], Walk | BaseWalk]
     table: str
     reroutes: bool = False
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """The table, told from all others."""
+        return f"{self.variant} {self.table}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,8 @@ class Group:
         return tuple(dict.fromkeys(one.table for one in self.stations))
 
     def __str__(self) -> str:
-        return f"{' and '.join(self._tables)} at priority {self.stations[0].priority}"
+        titles = dict.fromkeys(one.title for one in self.stations)
+        return f"{' and '.join(titles)} at priority {self.stations[0].priority}"
 
 
 def _of_table(order: tuple[Station, ...], table: str) -> tuple[Station, ...]:
@@ -126,7 +133,9 @@ def _of_iptables(ruleset: Ruleset, hook: str) -> Iterator[Station]:
         if table is not None:
             late = name == "security" and ruleset.is_nft
             walk = _walk(ruleset, name)
-            yield Station(LATE_SECURITY if late else priority, name == "nat", walk, name, name in REROUTE)
+            yield Station(
+                LATE_SECURITY if late else priority, name == "nat", walk, name, name in REROUTE, ruleset.variant
+            )
 
 
 def _walk(ruleset: Ruleset, name: str) -> Callable[[Scene, Note], Walk]:
