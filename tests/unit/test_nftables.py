@@ -132,5 +132,11 @@ def test_a_chain_of_dockers_is_none_either_since_it_accepts_its_bridges(nft: Nft
     assert [text.split(" drops")[0] for text in obstacles()] == ["nftables chain ip6 filter forward"]
 
 
+def test_nor_are_the_tables_of_dockers_backend_for_nftables(nft: Nft) -> None:
+    names = {"table": "docker-bridges", "name": "filter-FORWARD"}
+    nft.has(chain(family="ip", **names), chain(family="ip6", **names), chain(**names))
+    assert [text.split(" drops")[0] for text in obstacles()] == ["nftables chain inet docker-bridges filter-FORWARD"]
+
+
 def test_firewall4_is_looked_for_where_openwrt_has_it() -> None:
     assert Path("/sbin/fw4") in FIREWALL4

@@ -19,6 +19,11 @@ SERVED = ("inet", "fw4")
 DOCKERS = "DOCKER-USER"
 """Docker makes this chain beside a FORWARD of its own, in which it accepts what comes from its bridges."""
 
+DOCKERS_TABLES = frozenset({("ip", "docker-bridges"), ("ip6", "docker-bridges")})
+"""What Docker 29 keeps by its firewall backend for nftables. Whatever its policy, each of its bridges has rules of its
+own there, which decide: what comes from one is accepted, as is what answers it.
+"""
+
 ROUTED = frozenset({"ip", "ip6", "inet"})
 """Families whose forward hook sees routed packets; that of `bridge` sees only what stays on one bridge."""
 
@@ -36,7 +41,7 @@ def _dropping() -> Iterator[str]:
     chains = [chain for entry in _chains() if isinstance(entry, dict) and isinstance(chain := entry.get("chain"), dict)]
     dockers = {_table(chain) for chain in chains if chain.get("name") == DOCKERS}
     for chain in chains:
-        if _is_obstacle(chain) and _table(chain) not in {SERVED, *dockers}:
+        if _is_obstacle(chain) and _table(chain) not in {SERVED, *dockers, *DOCKERS_TABLES}:
             yield " ".join(str(chain.get(part)) for part in ("family", "table", "name"))
 
 

@@ -31,9 +31,9 @@ INCLUDE = Path("/usr/share/nftables.d/table-pre/10-dmsfw.nft")
 
 T = TypeVar("T")
 
-STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so nothing filters and nothing is masqueraded"
+STOPPED = "firewall4 is stopped: its table inet fw4 is not there, so it filters nothing and masquerades nothing"
 
-DORMANT = "table inet fw4 is dormant, so nothing filters and nothing is masqueraded"
+DORMANT = "table inet fw4 is dormant, so it filters nothing and masquerades nothing"
 
 
 class Program(Protocol):
