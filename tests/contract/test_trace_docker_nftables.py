@@ -48,6 +48,7 @@ def shapes(family: int) -> dict[str, str]:
         "no communication within": tables(net(family, icc=False), Net("br-other", "10.7.0.0/24")),
         "its own address": tables(net(family, snat=WANS[family])),
         "a mark": tables(net(family, mark="0x10")),
+        "with a device to trust": tables(net(family, trusted=(WAN,))),
         "routed": tables(net(family, mode="routed")),
         "unprotected": tables(net(family, mode="nat-unprotected")),
         "internal": tables(Net(LAN, SUBNETS[family], internal=True)),

@@ -48,11 +48,17 @@ class Published:
 
 @dataclass(frozen=True)
 class Net:
-    """A network: the options that make a difference to its rules. `snat`: the address that it leaves by."""
+    """A network: the options that make a difference to its rules.
+
+    `containers`: addresses; those of `ports` need not be told again. `trusted`: devices from which these may be reached
+    directly. `snat`: the address that it leaves by.
+    """
 
     bridge: str
     subnet: str
     ports: tuple[Published, ...] = ()
+    containers: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     icc: bool = True
     internal: bool = False
     mode: str = "nat"
@@ -83,6 +89,7 @@ def network(net: Net, *, proxy: bool = True) -> str:
     rules = (
         *_forward(net),
         *_leaving(net, proxy=proxy),
+        *_direct(net),
         *(rule for one in net.ports for rule in _published(net, one, proxy=proxy)),
     )
     last = [("filter-forward-in", 'counter drop comment "UNPUBLISHED PORT DROP"')]
@@ -123,16 +130,20 @@ def _leaving(net: Net, *, proxy: bool) -> Iterator[tuple[str, str]]:
         yield "nat-postrouting-in", f'fib saddr type local counter {verdict} comment "{comment} FROM HOST"'
 
 
+def _direct(net: Net) -> Iterator[tuple[str, str]]:
+    if net.internal or net.mode != "nat":
+        return
+    devices = ", ".join(f'"{one}"' for one in (net.bridge, *net.trusted))
+    for container in dict.fromkeys((*net.containers, *(one.container for one in net.ports))):
+        other = f"{FAMILY[net.family]} daddr {container} iifname != {{ {devices} }}"
+        yield "raw-PREROUTING", f'{other} counter drop comment "DROP DIRECT ACCESS"'
+
+
 def _published(net: Net, one: Published, *, proxy: bool) -> Iterator[tuple[str, str]]:
     family, container = FAMILY[net.family], ip_address(one.container)
     inside = f"{family} daddr {container} {one.proto} dport {one.port}"
     if net.mode != "nat-unprotected":
         yield "filter-forward-in", f"{inside} counter accept"
-    if net.mode == "nat":
-        yield (
-            "raw-PREROUTING",
-            f'{family} daddr {container} iifname != {{ "{net.bridge}" }} counter drop comment "DROP DIRECT ACCESS"',
-        )
     if net.mode == "routed":
         return
     skips = (f'iifname != "{net.bridge}" ' if proxy else "") + LINK_LOCAL[net.family]
