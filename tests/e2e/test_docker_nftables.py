@@ -98,6 +98,8 @@ def test_explain_follows_a_published_port_and_what_goes_past_it(router: Lab, dms
     there = router.engine.container("c2")["NetworkSettings"]["Networks"]["other"]["IPAddress"]
     up(router, Net(other.bridge, other.subnet, (Published(there, 465, 8465),)))
     dmsfw.start()
+    told = flat(router.dmsfw("explain", "app", f"{SERVER}:465").stdout).partition("It passes: ")[2]
+    assert "(OUTGOING), which accepts it, and rule inet fw4 forward #1" in told
     direct = router.dmsfw("explain", "app", f"{there}:465")
     assert (direct.returncode, flat(direct.stdout).partition("It does not pass: ")[2].strip()) == (
         1,

@@ -156,3 +156,15 @@ def test_what_the_same_packet_has_passed_is_not_walked_again_in_another_order(mo
         entries += [table(name), base("forward", table=name), rule(match(meta("mark"), 5), {"drop": None}, table=name)]
     assert through(listed(*entries)).verdict is Verdict.PASSES
     assert len(walked) == len("abcd")
+
+
+def test_of_what_passes_the_word_of_every_table_is_told_and_no_policy_beside_a_rule() -> None:
+    entries: list[Any] = []
+    for name, statements in (("one", [{"accept": None}]), ("two", [{"accept": None}]), ("three", [])):
+        entries += [table(name), base("forward", 0, table=name), rule(*statements, table=name, comment=f"of {name}")]
+    found = through(listed(*entries))
+    assert found.verdict is Verdict.PASSES
+    assert sentence(found) == (
+        "It passes: rule inet one forward #1 (of one) accepts it, and rule inet two forward #1 (of two) accepts it, "
+        "and it leaves by wan0."
+    )

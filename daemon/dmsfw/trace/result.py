@@ -87,6 +87,8 @@ class Way:
     ends: tuple[End, ...]
     notes: tuple[str, ...] = field(default=())
     """What had to be assumed, and what else decides (nftables)."""
+    besides: tuple[tuple[Step, ...], ...] = field(default=())
+    """Trails to what lets it pass in other tables than that of its end's: a packet needs the word of each."""
 
     @property
     def verdict(self) -> Verdict:

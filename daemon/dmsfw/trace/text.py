@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dmsfw.report.text import clean
 from dmsfw.trace.packet import ECHO_REQUEST, Packet
 from dmsfw.trace.result import End, Step, Verdict, Way
@@ -106,7 +108,8 @@ def sentence(way: Way) -> str:
     """The verdict in one sentence."""
     if way.verdict is Verdict.PASSES:
         leaves = " or ".join(dict.fromkeys(map(_leaves, way.ends)))
-        return f"It passes: {ending(way.end)}, and {leaves}."
+        accepted = [ending(replace(way.end, trail=trail)) for trail in (way.end.trail, *way.besides)]
+        return f"It passes: {', and '.join((*accepted, leaves))}."
     if way.stopped:
         return f"It does not pass: {' or '.join(dict.fromkeys(map(ending, way.ends)))}."
     return f"It is not known whether it passes: {' or '.join(dict.fromkeys(map(ending, way.ends)))}."

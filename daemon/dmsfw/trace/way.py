@@ -71,6 +71,7 @@ class _Journey:
         self._steps: list[Step] = []
         self._ended: list[Ended] = []
         self._accepted: tuple[Step, ...] = ()
+        self._accepted_by: dict[str, tuple[Step, ...]] = {}
         self._notes: list[str] = []
         self._stray: set[Address] = set()
 
@@ -84,7 +85,8 @@ class _Journey:
             self._doubt(*doubt)
         assumed = [f"{step.place or step.hook}: {step.why}" for step in self._steps if step.why]
         notes = dict.fromkeys((*self._notes, *routing.notes, *assumed))
-        return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes))
+        besides = tuple(trail for trail in self._accepted_by.values() if trail != self._accepted)
+        return Way(self._packet, tuple(self._steps), ends(self._ended), tuple(notes), besides)
 
     def _go(self, routing: Routing) -> None:
         if self._packet.in_device:
@@ -223,9 +225,11 @@ class _Journey:
             self._notes.append(why)
 
     def _remember(self, station: Station, hook: str, trail: tuple[Step, ...]) -> None:
-        """What let it pass: the first rule of a filter; where no rule did, the first policy."""
+        """What let it pass: the first rule of a filter, or else the first policy; and the first rule of each table."""
         if station.priority != JUDGES or hook not in {"INPUT", "FORWARD", "OUTPUT"} or not trail:
             return
+        if not is_policy(trail):
+            self._accepted_by.setdefault(station.table, trail)
         if not self._accepted or (is_policy(self._accepted) and not is_policy(trail)):
             self._accepted = trail
 
