@@ -492,6 +492,22 @@ def test_a_route_with_several_next_hops_is_followed_by_each_of_them(router: Lab,
     assert "leaves by eth2 from 198.51.101.7" in open_.stdout
 
 
+def test_a_port_that_dnat_makes_another_is_opened_as_that_one(router: Lab, dmsfw: Dmsfw) -> None:
+    router.compose("up", "-d")
+    dmsfw.start(NO_POLICY)
+    rule = f"-p tcp -d {SERVER} --dport 8465 -j DNAT --to-destination {SERVER}:465"
+    for chain in ("PREROUTING", "OUTPUT"):
+        router.sh(f"iptables -w -t nat -I {chain} {rule}")
+    told = doctor(router, "app", f"{SERVER}:8465")
+    assert (told.code, told.verdict) == (1, f"{REJECT}: no policy of dmsfw selects network {NETWORK}")
+    dmsfw.paste(told.remedy)
+    router.wait(lambda: router.connect("app", SERVER, 8465) == "open")
+    again = doctor(router, "app", f"{SERVER}:8465")
+    for chain in ("PREROUTING", "OUTPUT"):
+        router.sh(f"iptables -w -t nat -D {chain} {rule}")
+    assert (again.code, "allows tcp 465" in again.flat) == (0, True)
+
+
 def test_a_redirection_into_a_local_port_is_named(router: Lab) -> None:
     router.compose("up", "-d")
     bridge = field_network(router).bridge

@@ -248,6 +248,14 @@ def test_the_remedy_is_a_whole_section_and_what_makes_it_count() -> None:
     assert judge(findings(trial()), off).lines == (*SECTION, "uci set dmsfw.main.enabled='1'", COMMIT)
 
 
+def test_the_remedy_names_the_port_that_dnat_makes_of_it() -> None:
+    """FORWARD and POSTROUTING meet that one."""
+    asked = Target("smtp.example.com", 8465)
+    sent_on = {FIRST_NAT: f"-A PREROUTING -p tcp -m tcp --dport 8465 -j DNAT --to-destination {SERVER}:465"}
+    one = trial(kernel=FakeHost(extra=sent_on), target=asked)
+    assert judge(findings(one, target=asked), MEANS).lines == (*SECTION, COMMIT)
+
+
 def test_without_uci_the_remedy_writes_the_file() -> None:
     lines = to_open(NETWORK, "udp", 53, replace(MEANS, uci=False, start=("dmsfw apply",)), device="tun0").lines
     assert lines == (

@@ -36,6 +36,11 @@ class Trial:
         """The same with more known."""
         return replace(self, **found)  # type: ignore[arg-type]
 
+    def port(self, target: Target) -> int:
+        """The port that FORWARD meets, and that a policy has to name: behind a DNAT it may be another than was asked."""
+        there = self.ways.there if self.ways else None
+        return (there.port if there else None) or target.port
+
     @property
     def host_is_kept(self) -> bool:
         """Rules or routes for the router's own packets keep the host from it: that tells nothing of the container."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from dmsfw.doctor import dns, leaving, policies
 from dmsfw.doctor.findings import Question, Trial
 from dmsfw.doctor.target import Address, Target
@@ -58,7 +60,8 @@ def _stays_in_bridge(network: Network, address: Address, host: Host) -> bool:
 def _policies(snapshot: Snapshot | None, network: Network, target: Target, way: Ways) -> policies.Policies | None:
     if snapshot is None or target.address is None:
         return None
-    packet = policies.Asked(target.proto, target.address, target.port)
+    there = way.there
+    packet = policies.Asked(target.proto, ip_address(there.destination), there.port or target.port)
     return policies.look(snapshot, network, packet, way.there.device)
 
 

@@ -33,20 +33,20 @@ def stopped(found: Findings, trial: Trial, means: Means) -> Verdict | None:
 
 def _why_stopped(found: Findings, trial: Trial, network: Network, means: Means) -> tuple[str, Remedy]:
     """What dmsfw has to say about a packet that a rule stops, and what would help."""
-    target, name, policies = found.target, clean(network.name), trial.policies
-    what = f"{target.proto} {target.port}"
+    proto, port = found.target.proto, trial.port(found.target)
+    name, policies = clean(network.name), trial.policies
+    what = f"{proto} {port}"
     if why := obstacle(network):
         return f"network {name} cannot be opened ({why})", Remedy()
     if policies is None:
-        return f"no policy of dmsfw is known to allow {what} for network {name}", remedies.to_open(
-            network, target.proto, target.port, means
-        )
+        remedy = remedies.to_open(network, proto, port, means)
+        return f"no policy of dmsfw is known to allow {what} for network {name}", remedy
     device = trial.ways.there.device if trial.ways else ""
     if policies.allowing:
         beyond_us = trial.ways is not None and trial.ways.there.beyond
         return _in_spite_of(policies.allowing[0], policies.installed, means, beyond_us=beyond_us)
     foreign = device if policies.is_foreign(device) else ""
-    remedy = remedies.to_open(network, target.proto, target.port, means, device=foreign)
+    remedy = remedies.to_open(network, proto, port, means, device=foreign)
     if policies.elsewhere:
         return f"dmsfw allows {what} by {', '.join(policies.elsewhere)}, and the route leads by {device}", remedy
     if policies.selecting:
@@ -95,11 +95,11 @@ def untranslated(found: Findings, trial: Trial, means: Means) -> Verdict | None:
         f"the packet passes, and leaves by {ways.there.device} with the container's own address {leaving.source}: "
         "no rule translates it (masquerading), so no answer comes back"
     )
-    policies = trial.policies
+    policies, proto, port = trial.policies, found.target.proto, trial.port(found.target)
     if policies and policies.allowing and policies.installed is False:
         why, remedy = _in_spite_of(policies.allowing[0], policies.installed, means)
         return with_remedy(KNOWN, f"{sentence}; {why}", remedy)
     if policies and policies.allowing and policies.untranslated:
-        remedy = amend.to_translate(policies, network, found.target.proto, found.target.port, means)
+        remedy = amend.to_translate(policies, network, proto, port, means)
         return with_remedy(KNOWN, sentence, remedy)
-    return with_remedy(KNOWN, sentence, remedies.to_open(network, found.target.proto, found.target.port, means))
+    return with_remedy(KNOWN, sentence, remedies.to_open(network, proto, port, means))

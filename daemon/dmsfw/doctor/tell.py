@@ -161,7 +161,7 @@ def _policy(screen: Screen, found: Findings, trial: Trial) -> None:
     if policies.uplinks and device and device not in policies.uplinks and not trial.ways.there.local:
         known = ", ".join(policies.uplinks)
         screen.say(f"the route leads by {device}, which is no uplink of dmsfw ({known}): a VPN or a proxy", YELLOW)
-    what = f"{found.target.proto} {found.target.port}"
+    what = f"{found.target.proto} {trial.port(found.target)}"
     if not policies.selecting:
         screen.say("no policy of dmsfw selects the network")
     elif policies.allowing:

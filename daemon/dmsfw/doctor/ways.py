@@ -35,8 +35,8 @@ class Passage:
     """One way of one packet.
 
     `rule`: what decides, in words; empty where it is no rule. `line`: the same as iptables-save or nft has it.
-    `device`, `source`, `destination`: of what leaves; `translated`: with another source than it came with. `taken`: the
-    rule that gives it to a program of the router.
+    `device`, `source`, `destination`, `port`: of what leaves; `translated`: with another source than it came with.
+    `taken`: the rule that gives it to a program of the router.
     `beyond`: what decides stands where no rule of dmsfw's is asked, and its word counts besides.
     `others`: what may stop it instead in another way, and how.
     `local`: it is for the router itself. `answers`: it is the answer to the router's own packet.
@@ -48,6 +48,7 @@ class Passage:
     device: str = ""
     source: str = ""
     destination: str = ""
+    port: int | None = None
     taken: str = ""
     beyond: bool = False
     local: bool = False
@@ -188,6 +189,7 @@ def passage(way: Way) -> Passage:
         device=end.packet.out_device,
         source=str(end.packet.src),
         destination=f"{end.packet.dst}",
+        port=None if "dport" in end.packet.unknown else end.packet.dport,
         taken=taken,
         beyond=_is_beyond(end.trail),
         local=end.local or (end.decides is not None and end.decides.hook == "INPUT"),
