@@ -26,7 +26,7 @@ contract:  ## the fake and the real kernel, in namespaces, on one Python
 
 e2e:  ## a real Docker Engine, real iptables, real connections
 	@tests/lab/bootstrap
-	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. .venv/py$$version/bin/python -m pytest -q tests/e2e
+	@version=$$(tests/environments --first) && PYTHONPATH=daemon:. .venv/py$$version/bin/python -m pytest -q -n 2 --dist loadfile tests/e2e
 
 lab:  ## a shell in the lab: the field case's router with Docker, until you leave it
 	@tests/lab/bootstrap
