@@ -37,7 +37,7 @@ class Trial:
         return replace(self, **found)  # type: ignore[arg-type]
 
     def port(self, target: Target) -> int:
-        """The port that FORWARD meets, and that a policy has to name: behind a DNAT it may be another than was asked."""
+        """The port that FORWARD meets, and a policy has to name: behind a DNAT it may be another than was asked."""
         there = self.ways.there if self.ways else None
         return (there.port if there else None) or target.port
 
