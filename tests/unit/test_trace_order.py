@@ -125,6 +125,9 @@ def test_two_variants_of_iptables_are_told_apart() -> None:
     found = way(packet(), legacy("filter", "FORWARD -j DROP"), said=said)
     assert found.stopped
     assert found.notes == ("which of legacy filter and nft filter at priority 0 is asked first is not known",)
+    both = {"iptables-nft-save": Said(0, text.format("ACCEPT"))}
+    passing = sentence(way(packet(), legacy("filter", "FORWARD -j ACCEPT"), said=both))
+    assert passing.count("accepts it") == len("ab"), passing
 
 
 @pytest.mark.parametrize(("prio", "verdict"), [(-201, Verdict.PASSES), (-200, Verdict.UNCERTAIN)])
@@ -150,7 +153,7 @@ def test_a_mark_in_output_that_nobody_routes_by(kind: str, rules: Said, verdict:
 def test_what_the_same_packet_has_passed_is_not_walked_again_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     walked: list[object] = []
     run = BaseWalk.run
-    monkeypatch.setattr(BaseWalk, "run", lambda walk, live: walked.append(walk) or run(walk, live))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(BaseWalk, "run", lambda walk, live: walked.append(walk) or run(walk, live))  # type: ignore[func-returns-value] # None
     entries: list[Any] = []
     for name in "abcd":
         entries += [table(name), base("forward", table=name), rule(match(meta("mark"), 5), {"drop": None}, table=name)]

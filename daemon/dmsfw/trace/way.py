@@ -229,7 +229,7 @@ class _Journey:
         if station.priority != JUDGES or hook not in {"INPUT", "FORWARD", "OUTPUT"} or not trail:
             return
         if not is_policy(trail):
-            self._accepted_by.setdefault(station.table, trail)
+            self._accepted_by.setdefault(station.title, trail)
         if not self._accepted or (is_policy(self._accepted) and not is_policy(trail)):
             self._accepted = trail
 
