@@ -37,7 +37,7 @@ def published(family: int) -> tuple[Published, ...]:
 
 
 def net(family: int, **options: object) -> Net:
-    return Net(LAN, SUBNETS[family], published(family), **options)  # type: ignore[arg-type]
+    return Net(LAN, SUBNETS[family], published(family), **options)  # type: ignore[arg-type] # by name
 
 
 def shapes(family: int) -> dict[str, str]:

@@ -42,16 +42,19 @@ class Trial:
         return (there.port if there else None) or target.port
 
     @property
+    def host_is_forbidden(self) -> bool:
+        """The kernel refused the host's call: it may send nothing there."""
+        return self.host is not None and self.host.outcome == "denied"
+
+    @property
     def host_is_kept(self) -> bool:
         """Rules or routes for the router's own packets keep the host from it: that tells nothing of the container."""
-        is_forbidden = self.host is not None and self.host.outcome == "denied"
-        return is_forbidden or (self.own is not None and (self.own.stopped or self.own.diverted))
+        return self.host_is_forbidden or (self.own is not None and (self.own.stopped or self.own.diverted))
 
     @property
     def has_no_six(self) -> bool:
         """The host may send nothing there by IPv6. Where there is none, OpenWrt forbids it by a rule of its routing."""
-        is_forbidden = self.host is not None and self.host.outcome == "denied"
-        return is_forbidden and self.own is None and self.address.version == 6  # noqa: PLR2004 - the IP version
+        return self.host_is_forbidden and self.own is None and self.address.version == 6  # noqa: PLR2004 - the IP version
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""

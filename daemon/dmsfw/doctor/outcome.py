@@ -76,7 +76,7 @@ def keeps_host(trial: Trial, whose: str) -> str:
         return f"{refusal(own)} {'the answers to ' if own.answers else ''}{whose} packets"
     if own is not None and own.diverted:
         return _diverts(own, whose)
-    if trial.host is None or trial.host.outcome != "denied":
+    if not trial.host_is_forbidden:
         return ""
     perhaps = ", as OpenWrt has one where there is no IPv6" if trial.has_no_six else ""
     return f"a rule or a route of the router forbids {whose} packets{perhaps}"

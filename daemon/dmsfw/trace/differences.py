@@ -15,11 +15,8 @@ ROUTED_BY = frozenset({"src", "dst", "mark"})
 def is_other(sent: Packet, packet: Packet) -> bool:
     """It is, or may be, another to the routing than the one that was sent."""
     not_known = (packet.unknown - sent.unknown) & ROUTED_BY
-    return packet.to_host or bool(not_known) or _routed_by(packet) != _routed_by(sent)
-
-
-def _routed_by(packet: Packet) -> tuple[object, ...]:
-    return packet.src, packet.dst, packet.mark
+    is_changed = any(getattr(packet, name) != getattr(sent, name) for name in ROUTED_BY)
+    return packet.to_host or bool(not_known) or is_changed
 
 
 def is_marked_only(before: Live, ended: Iterable[Ended]) -> bool:
